@@ -1,0 +1,24 @@
+/*
+ * Trace: JSON lines about what the program does, for people who look for a fault. Off by default;
+ * PROVENV_TRACE=<absolute path or 2 for stderr> switches it on; it is read once, at the first call.
+ * A trace that cannot be opened or written is silently none.
+ *
+ * Typed calls only: names, numbers and durations. There is no call that takes free bytes, so that a
+ * value or a secret cannot reach it.
+ */
+#ifndef PROVENV_BASE_TRACE_H
+#define PROVENV_BASE_TRACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+bool trace_enabled(void);
+
+/* {"time":…,"pid":…,"event":"<event>","<name>":<value>} */
+void trace_count(const char *event, const char *name, uint64_t value);
+
+/* Take a start time, then write how long it took in microseconds, as "us". */
+uint64_t trace_begin(void);
+void trace_end(const char *event, uint64_t begin);
+
+#endif

@@ -1,0 +1,468 @@
+/*
+ * The one way a command writes; see commit.h and README.md.
+ *
+ * Order: plan on what was read → policy → (dry run ends here) → lock → read again → the active pair
+ * and
+ * --if-head still hold → plan again → seal → append → catch up. A command id used before turns the
+ * second half into a comparison: the plan is made from the state before that command and must equal
+ * what it appended.
+ */
+#include "ops/commit.h"
+
+#include <inttypes.h>
+
+#include "base/banned.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/rng.h"
+#include "base/text.h"
+#include "ops/secrets.h"
+#include "store/vault.h"
+
+#define CLOCK_AHEAD_MAX_MS (UINT64_C(2) * 366 * 24 * 3600 * 1000)
+
+struct writing {
+	struct session *session;
+	decide_fn decide;
+	const void *args;
+	struct plan plan;
+	struct slice *confirmed; /* protected environments that the user agreed to */
+	size_t confirmed_count;
+	uint8_t command_id[COMMAND_ID_BYTES];
+	uint64_t now_ms;
+};
+
+static void writing_release(struct writing *writing)
+{
+	plan_release(&writing->plan);
+}
+
+static enum status make_plan(struct writing *writing, struct error *err)
+{
+	plan_release(&writing->plan);
+	plan_init(&writing->plan, &writing->session->arena);
+	return writing->decide(writing->session, writing->args, &writing->plan, err);
+}
+
+static bool was_confirmed(const struct writing *writing, struct slice name)
+{
+	const struct session_options *options = writing->session->options;
+
+	for (size_t i = 0; i < options->confirmed_count; i++) {
+		if (slice_equal_str(name, options->confirmed[i]))
+			return true;
+	}
+	for (size_t i = 0; i < writing->confirmed_count; i++) {
+		if (slice_equal(name, writing->confirmed[i]))
+			return true;
+	}
+	return false;
+}
+
+static enum status ask(struct writing *writing, struct slice name, struct error *err)
+{
+	struct session *session = writing->session;
+	const struct session_options *options = session->options;
+	const char *text = session_str(session, name);
+	char question[256];
+
+	(void)snprintf(question, sizeof(question),
+		       "'%s' is protected. Type its name to go on: ", text);
+	if (!options->ask || !options->ask(options->ask_context, question, text))
+		return error_hint(err,
+				  error_set(err, STATUS_UNCONFIRMED,
+					    "'%s' is protected and this was not confirmed", text),
+				  "confirm with --confirm=%s", text);
+	writing->confirmed = arena_grow(&session->arena, writing->confirmed,
+					writing->confirmed_count, sizeof(*writing->confirmed));
+	if (!writing->confirmed)
+		return error_no_memory(err);
+	writing->confirmed[writing->confirmed_count++] = name;
+	return STATUS_OK;
+}
+
+static bool is_unlock(const struct plan *plan)
+{
+	return plan->payload_count == 1 && plan->payloads[0]->type == EVENT_ENVIRONMENT_UNLOCKED;
+}
+
+static enum status refuse_locked(const struct environment *environment, struct error *err)
+{
+	char until[32];
+
+	if (environment->until_ms)
+		text_from_time_ms(environment->until_ms, until);
+	return error_hint(
+		err,
+		error_set(err, STATUS_DENIED,
+			  "environment '" SLICE_FMT "' is locked%s%s (event %" PRIu64 ")",
+			  SLICE_ARG(environment->name), environment->until_ms ? " until " : "",
+			  environment->until_ms ? until : "", environment->seq),
+		"lift the lock: provenv env unlock " SLICE_FMT, SLICE_ARG(environment->name));
+}
+
+/* Policy for one touched environment. @may_ask: before the lock is taken. */
+static enum status allow(struct writing *writing, struct slice name, bool may_ask,
+			 struct error *err)
+{
+	struct session *session = writing->session;
+	struct environment environment;
+	enum status status = state_environment(&session->view, name, &environment, err);
+
+	if (status == STATUS_NOT_FOUND)
+		return STATUS_OK; /* made by this very plan */
+	if (status)
+		return status;
+	if (environment.locked && !is_unlock(&writing->plan) &&
+	    (environment.until_ms == 0 || environment.until_ms > writing->now_ms))
+		return refuse_locked(&environment, err);
+	if (!environment.is_protected)
+		return STATUS_OK;
+	if (!session->options->reason)
+		return error_hint(err,
+				  error_set(err, STATUS_UNCONFIRMED,
+					    "'" SLICE_FMT "' is protected: a reason is needed",
+					    SLICE_ARG(name)),
+				  "say why with -m REASON, and confirm with --confirm=" SLICE_FMT,
+				  SLICE_ARG(name));
+	if (was_confirmed(writing, name))
+		return STATUS_OK;
+	if (may_ask)
+		return ask(writing, name, err);
+	return error_set(err, STATUS_CONFLICT,
+			 "'" SLICE_FMT "' became protected meanwhile: run the command again",
+			 SLICE_ARG(name));
+}
+
+static enum status check_policy(struct writing *writing, bool may_ask, struct error *err)
+{
+	struct slice *touched;
+	size_t count;
+	enum status status = plan_touched(&writing->plan, &touched, &count, err);
+
+	for (size_t i = 0; i < count && !status; i++)
+		status = allow(writing, touched[i], may_ask, err);
+	return status;
+}
+
+/* The last event's time, and the guard against a clock that would push the log's time away. */
+static enum status check_clock(struct writing *writing, struct error *err)
+{
+	struct session *session = writing->session;
+	const struct read_event *last;
+	char now[32], before[32];
+	uint64_t last_ms;
+	enum status status = session_event(session, session->log->size, &last, err);
+
+	if (status || session->options->accept_clock)
+		return status;
+	last_ms = last->decoded.event.time_ms;
+	text_from_time_ms(writing->now_ms, now);
+	text_from_time_ms(last_ms, before);
+	if (writing->now_ms > last_ms && writing->now_ms - last_ms > CLOCK_AHEAD_MAX_MS)
+		(void)error_set(err, STATUS_UNCONFIRMED,
+				"the clock says %s, over two years after the last event (%s)", now,
+				before);
+	else if (writing->now_ms < (uint64_t)PROVENV_BUILD_TIME_S * 1000)
+		(void)error_set(err, STATUS_UNCONFIRMED,
+				"the clock says %s, before this program was built", now);
+	else
+		return STATUS_OK;
+	return error_hint(err, STATUS_UNCONFIRMED,
+			  "set the clock, or say that it is right with --accept-clock");
+}
+
+static enum status check_if_head(struct session *session, struct error *err)
+{
+	const char *wanted = session->options->if_head;
+	uint8_t expected[HASH_BYTES], hash[HASH_BYTES];
+	enum status status;
+
+	if (!wanted)
+		return STATUS_OK;
+	if (!text_from_hex(slice_str(wanted), expected, HASH_BYTES))
+		return error_set(err, STATUS_USAGE, "--if-head: not a hash of %d hex digits",
+				 2 * HASH_BYTES);
+	status = evlog_leaf_hash(session->log, session->log->size, hash, err);
+	if (status || memcmp(expected, hash, HASH_BYTES) == 0)
+		return status;
+	return error_hint(err,
+			  error_set(err, STATUS_CONFLICT,
+				    "the log moved: its head is event %" PRIu64 " now",
+				    session->log->size),
+			  "read the state again, then repeat with the new hash");
+}
+
+/* Take the user's command id, or make one. */
+static enum status choose_command_id(struct writing *writing, struct error *err)
+{
+	const char *given = writing->session->options->command_id;
+	uint8_t hex[2 * COMMAND_ID_BYTES];
+	size_t digits = 0;
+
+	if (!given) {
+		rng_uuid7(writing->now_ms, writing->command_id);
+		return STATUS_OK;
+	}
+	for (const char *at = given; *at; at++) {
+		if (*at == '-')
+			continue;
+		if (digits == sizeof(hex))
+			return error_set(err, STATUS_USAGE, "--command-id: not a UUID");
+		hex[digits++] = (uint8_t)*at;
+	}
+	if (!text_from_hex(slice_of(hex, digits), writing->command_id, COMMAND_ID_BYTES))
+		return error_set(err, STATUS_USAGE, "--command-id: not a UUID");
+	return STATUS_OK;
+}
+
+/* What was chosen from the active pair must still be active: a switch never redirects a write. */
+static enum status check_choice(struct session *session, struct error *err)
+{
+	struct environment environment;
+	struct slice active;
+	enum status status;
+
+	if (session->environment.len == 0)
+		return STATUS_OK;
+	if (!session->options->environment) {
+		status = state_active_environment(&session->view, &active, err);
+		if (status)
+			return status;
+		if (!slice_equal(active, session->environment))
+			return error_set(err, STATUS_CONFLICT,
+					 "the active environment became '" SLICE_FMT
+					 "' meanwhile: run the command again",
+					 SLICE_ARG(active));
+	}
+	status = session_find_environment(session, session->environment, &environment, err);
+	if (status || session->options->profile)
+		return status;
+	if (!slice_equal(environment.profile, session->profile))
+		return error_set(err, STATUS_CONFLICT,
+				 "the active profile became '" SLICE_FMT
+				 "' meanwhile: run the command again",
+				 SLICE_ARG(environment.profile));
+	return STATUS_OK;
+}
+
+/* Under the lock: see what other writers did. */
+static enum status read_again(struct session *session, struct error *err)
+{
+	enum status status = store_refresh(session->store, err);
+
+	if (!status)
+		status = projection_refresh(session->projection, err);
+	if (status)
+		return status;
+	session->log = projection_snapshot(session->projection);
+	session->reader = projection_reader(session->projection);
+	session->point.seq = projection_seq(session->projection);
+	session->view = session_view_at(session, session->point.seq);
+	return STATUS_OK;
+}
+
+static enum status append(struct writing *writing, struct outcome *ret, struct error *err)
+{
+	struct session *session = writing->session;
+	struct plan *plan = &writing->plan;
+	struct payload *payloads =
+		arena_array(&session->arena, plan->payload_count, sizeof(*payloads));
+	struct store_command command = {
+		.payloads = payloads,
+		.count = plan->payload_count,
+		.reason = slice_str(session->options->reason ? session->options->reason : ""),
+		.claimed_ms = writing->now_ms,
+	};
+	struct store_receipt receipt;
+	enum status status;
+
+	if (!payloads)
+		return error_no_memory(err);
+	for (size_t i = 0; i < plan->payload_count; i++)
+		payloads[i] = *plan->payloads[i];
+	memcpy(command.command_id, writing->command_id, COMMAND_ID_BYTES);
+	status = secrets_seal(session, plan, writing->command_id, err);
+	if (!status && fault_point("commit.sealed"))
+		status = error_set(err, STATUS_IO, "cannot append after sealing");
+	if (!status)
+		status = store_append(session->store, &session->signer, session->log->size,
+				      &command, &receipt, err);
+	if (status) {
+		secrets_withdraw(session, plan, writing->command_id, status);
+		return status;
+	}
+	ret->first_seq = receipt.first_seq;
+	ret->last_seq = receipt.last_seq;
+	ret->time_ms = receipt.time_ms;
+	memcpy(ret->hash, receipt.leaf_hash, HASH_BYTES);
+	return STATUS_OK;
+}
+
+static enum status id_conflict(struct error *err)
+{
+	return error_hint(err,
+			  error_set(err, STATUS_CONFLICT,
+				    "the command id was used before with other content"),
+			  "take a new --command-id for a new command");
+}
+
+/* Is event @seq what the plan would append as part @part? */
+static enum status same_event(struct writing *writing, uint64_t seq, uint32_t part, bool *ret,
+			      struct error *err)
+{
+	const char *reason = writing->session->options->reason;
+	const struct read_event *event;
+	enum status status = session_event(writing->session, seq, &event, err);
+
+	*ret = false;
+	if (status)
+		return status;
+	if (memcmp(event->decoded.event.key_id, writing->session->signer.key_id, KEY_ID_BYTES) ||
+	    event->decoded.event.parts != writing->plan.payload_count ||
+	    !slice_equal_str(event->decoded.event.reason, reason ? reason : ""))
+		return STATUS_OK;
+	return secrets_same_payload(writing->session, &writing->plan, part, &event->decoded, ret,
+				    err);
+}
+
+/* The id is in the log: plan as of then, and compare. */
+static enum status repeat(struct writing *writing, uint64_t first, struct outcome *ret,
+			  struct error *err)
+{
+	struct session *session = writing->session;
+	const struct read_event *last;
+	enum status status;
+
+	session->view = session_view_at(session, first - 1);
+	session->point.seq = first - 1;
+	status = session->environment.len ? session_choose(session, err) : STATUS_OK;
+	if (!status)
+		status = make_plan(writing, err);
+	if (!status)
+		status = plan_group_variables(&writing->plan, err);
+	if (status == STATUS_NO_MEMORY || status == STATUS_IO)
+		return status;
+	if (status || plan_is_empty(&writing->plan))
+		return id_conflict(err);
+	for (size_t i = 0; i < writing->plan.payload_count; i++) {
+		bool same = false;
+
+		status = same_event(writing, first + i, (uint32_t)i + 1, &same, err);
+		if (status)
+			return status;
+		if (!same)
+			return id_conflict(err);
+	}
+	ret->repeated = true;
+	ret->first_seq = first;
+	ret->last_seq = first + writing->plan.payload_count - 1;
+	status = session_event(session, ret->last_seq, &last, err);
+	if (status)
+		return status;
+	ret->time_ms = last->decoded.event.time_ms;
+	memcpy(ret->hash, last->leaf_hash, HASH_BYTES);
+	return STATUS_OK;
+}
+
+/* Second half: under the write lock. */
+static enum status carry_out(struct writing *writing, struct outcome *ret, struct error *err)
+{
+	struct session *session = writing->session;
+	uint64_t first;
+	enum status status = read_again(session, err);
+
+	if (!status)
+		status = evlog_command(session->log, writing->command_id, &first, err);
+	if (!status)
+		return repeat(writing, first, ret, err);
+	if (status != STATUS_NOT_FOUND)
+		return status;
+	status = check_if_head(session, err);
+	if (!status)
+		status = check_choice(session, err);
+	if (!status)
+		status = check_clock(writing, err);
+	if (!status)
+		status = make_plan(writing, err);
+	if (!status)
+		status = check_policy(writing, false, err);
+	if (status)
+		return status;
+	if (plan_is_empty(&writing->plan)) {
+		ret->unchanged = true;
+		return STATUS_OK;
+	}
+	status = plan_group_variables(&writing->plan, err);
+	if (!status)
+		status = append(writing, ret, err);
+	return status ? status : read_again(session, err);
+}
+
+static void describe(const struct writing *writing, struct outcome *ret)
+{
+	const struct session *session = writing->session;
+
+	ret->environment = session->environment;
+	ret->profile = session->profile;
+	ret->changes = writing->plan.changes;
+	ret->change_count = writing->plan.change_count;
+	memcpy(ret->command_id, writing->command_id, COMMAND_ID_BYTES);
+}
+
+/* First half: everything that can refuse without the lock. @ret_known: the id is in the log
+ * already. */
+static enum status prepare(struct writing *writing, bool *ret_known, struct error *err)
+{
+	struct session *session = writing->session;
+	uint64_t first;
+	enum status status = choose_command_id(writing, err);
+
+	if (!status)
+		status = session_signer(session, err);
+	if (status)
+		return status;
+	status = session->options->command_id
+			 ? evlog_command(session->log, writing->command_id, &first, err)
+			 : STATUS_NOT_FOUND;
+	*ret_known = status == STATUS_OK;
+	if (status != STATUS_NOT_FOUND)
+		return status;
+	status = make_plan(writing, err);
+	if (!status)
+		status = check_policy(writing, !session->options->dry_run, err);
+	return status;
+}
+
+enum status commit(struct session *session, decide_fn decide, const void *args, struct outcome *ret,
+		   struct error *err)
+{
+	AUTO(writing_release)
+	struct writing writing = {
+		.session = session,
+		.decide = decide,
+		.args = args,
+		.now_ms = clock_now_ms(),
+	};
+	struct outcome outcome = { .planned = session->options->dry_run };
+	bool known = false;
+	enum status status = prepare(&writing, &known, err);
+
+	if (status)
+		return status;
+	if (session->options->dry_run || (!known && plan_is_empty(&writing.plan))) {
+		outcome.unchanged = plan_is_empty(&writing.plan);
+		status = session->options->dry_run ? STATUS_OK : check_if_head(session, err);
+	} else {
+		status = store_lock(session->store, WRITE_LOCK_WAIT_MS, err);
+		if (!status)
+			status = carry_out(&writing, &outcome, err);
+		store_unlock(session->store);
+	}
+	if (status)
+		return status;
+	describe(&writing, &outcome);
+	*ret = outcome;
+	return STATUS_OK;
+}

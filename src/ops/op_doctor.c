@@ -1,0 +1,291 @@
+/*
+ * Looking a store over, mending what is derived, and the way out of a loss; see op_store.h.
+ */
+#include "ops/op_store.h"
+
+#include <inttypes.h>
+
+#include "base/banned.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/rng.h"
+#include "store/paths.h"
+#include "store/vault.h"
+
+struct doctor {
+	struct session *session;
+	bool dry_run;
+	struct finding *items;
+	size_t count;
+	size_t orphans;
+	size_t leftovers;
+};
+
+static enum status add(struct doctor *doctor, const struct finding *finding, struct error *err)
+{
+	doctor->items = arena_grow(&doctor->session->arena, doctor->items, doctor->count,
+				   sizeof(*doctor->items));
+	if (!doctor->items)
+		return error_no_memory(err);
+	doctor->items[doctor->count++] = *finding;
+	return STATUS_OK;
+}
+
+static enum status say(struct doctor *doctor, bool bad, const char *text, const char *hint,
+		       struct error *err)
+{
+	struct finding finding = {
+		.bad = bad,
+		.text = session_str(doctor->session, slice_str(text)),
+		.hint = session_str(doctor->session, slice_str(hint)),
+	};
+
+	return add(doctor, &finding, err);
+}
+
+static enum status look_at_place(struct doctor *doctor, struct error *err)
+{
+	const char *path = store_path(doctor->session->store);
+	const char *kind = fs_unfit_kind(path);
+	struct stat info;
+	char text[256];
+	enum status status = STATUS_OK;
+
+	if (kind) {
+		(void)snprintf(text, sizeof(text),
+			       "the store lies on %s: readers there may see old "
+			       "data",
+			       kind);
+		status = say(doctor, true, text, "move it to a local file system", err);
+	}
+	if (!status && stat(path, &info) == 0 && (info.st_mode & 077) != 0)
+		status = say(doctor, true, "the store's directory is open to others",
+			     "chmod 700 the directory", err);
+	return status;
+}
+
+static enum status look_at_evidence(struct doctor *doctor, struct error *err)
+{
+	const char *note = store_evidence_note(doctor->session->store);
+
+	if (!note || !*note)
+		return say(doctor, false, "head file and checkpoint agree with the log", "", err);
+	return say(doctor, true, note, "the next write brings them up to date", err);
+}
+
+/* A vault file whose command never became an event, or a temporary file of a write that was cut
+ * off. */
+static enum status collect(void *context, const char *name, struct error *err)
+{
+	struct doctor *doctor = context;
+	struct session *session = doctor->session;
+	AUTO(buf_release) struct buf path = BUF_INIT;
+	uint8_t command_id[COMMAND_ID_BYTES];
+	size_t len = strlen(name);
+	uint32_t part, index;
+	uint64_t seq;
+	enum status status;
+
+	fs_join(&path, store_vault_dir(session->store), name);
+	if (name[0] == '.' && len > 4 && strcmp(name + len - 4, ".tmp") == 0) {
+		doctor->leftovers++;
+	} else if (vault_name_parse(name, command_id, &part, &index)) {
+		status = evlog_command(session->log, command_id, &seq, err);
+		if (status != STATUS_NOT_FOUND)
+			return status;
+		doctor->orphans++;
+	} else {
+		return STATUS_OK;
+	}
+	return doctor->dry_run ? STATUS_OK : fs_remove(buf_str(&path), err);
+}
+
+/* Under the write lock: a writer seals before it appends. */
+static enum status look_at_vault(struct doctor *doctor, struct error *err)
+{
+	struct session *session = doctor->session;
+	struct finding finding = { .bad = true, .mended = !doctor->dry_run, .hint = "" };
+	char text[128];
+	enum status status = store_lock(session->store, WRITE_LOCK_WAIT_MS, err);
+
+	if (status)
+		return status;
+	status = projection_refresh(session->projection, err);
+	session->log = projection_snapshot(session->projection);
+	if (!status)
+		status = fs_list(store_vault_dir(session->store), collect, doctor, err);
+	store_unlock(session->store);
+	if (status)
+		return status;
+	if (doctor->orphans + doctor->leftovers == 0)
+		return say(doctor, false, "the vault holds no leftovers", "", err);
+	(void)snprintf(text, sizeof(text),
+		       "the vault held %zu sealed keys without an event and %zu "
+		       "unfinished files",
+		       doctor->orphans, doctor->leftovers);
+	finding.text = session_str(session, slice_str(text));
+	return add(doctor, &finding, err);
+}
+
+static enum status look_at_state(struct doctor *doctor, struct error *err)
+{
+	uint8_t hash[HASH_BYTES], fresh[HASH_BYTES];
+	struct finding finding = { .bad = true, .hint = "" };
+	enum status status = op_rebuild_compare(doctor->session, hash, fresh, err);
+
+	if (status && !projection_damaged(doctor->session->projection))
+		return status;
+	if (!status && memcmp(hash, fresh, HASH_BYTES) == 0)
+		return say(doctor, false, "the state is what the log says", "", err);
+	finding.text = "the state is not what the log says";
+	finding.hint = "provenv rebuild";
+	if (!doctor->dry_run) {
+		status = op_rebuild(doctor->session, hash, err);
+		if (status)
+			return status;
+		finding.mended = true;
+		finding.hint = "";
+	}
+	return add(doctor, &finding, err);
+}
+
+static enum status look_at_violations(struct doctor *doctor, struct error *err)
+{
+	struct violation *violations;
+	char text[160];
+	size_t count;
+	enum status status = state_violations(&doctor->session->view, &violations, &count, err);
+
+	if (status || count == 0)
+		return status;
+	(void)snprintf(text, sizeof(text),
+		       "%zu commands broke a rule and had no effect; the first: event %" PRIu64
+		       ", %s",
+		       count, violations[0].seq, apply_rule_name(violations[0].rule));
+	return say(doctor, true, text, "look at it: provenv show SEQ", err);
+}
+
+enum status op_doctor(struct session *session, bool dry_run, struct finding **ret,
+		      size_t *ret_count, struct error *err)
+{
+	struct doctor doctor = { .session = session, .dry_run = dry_run };
+	enum status status = look_at_place(&doctor, err);
+
+	if (!status)
+		status = look_at_evidence(&doctor, err);
+	if (!status)
+		status = look_at_state(&doctor, err);
+	if (!status)
+		status = look_at_violations(&doctor, err);
+	if (!status && !store_is_read_only(session->store))
+		status = look_at_vault(&doctor, err);
+	if (status)
+		return status;
+	*ret = doctor.items;
+	*ret_count = doctor.count;
+	return STATUS_OK;
+}
+
+enum status op_rebuild_compare(struct session *session, uint8_t ret_hash[HASH_BYTES],
+			       uint8_t ret_fresh[HASH_BYTES], struct error *err)
+{
+	struct state_view now = session_view_at(session, projection_seq(session->projection));
+	enum status status = projection_fresh_hash(session->projection, ret_fresh, err);
+
+	return status ? status : state_hash(&now, ret_hash, err);
+}
+
+enum status op_rebuild(struct session *session, uint8_t ret_hash[HASH_BYTES], struct error *err)
+{
+	enum status status = projection_rebuild(session->projection, err);
+
+	if (status)
+		return status;
+	session->log = projection_snapshot(session->projection);
+	session->reader = projection_reader(session->projection);
+	session->point.seq = projection_seq(session->projection);
+	session->view = session_view_at(session, session->point.seq);
+	return state_hash(&session->view, ret_hash, err);
+}
+
+/* The state was built from lost events too: let it be built again from what there is. */
+static enum status forget_state(struct session *session, struct error *err)
+{
+	AUTO(buf_release) struct buf path = BUF_INIT;
+
+	fs_join(&path, store_state_dir(session->store), "current");
+	return fs_remove(buf_str(&path), err);
+}
+
+static enum status check_acceptance(const struct session *session, uint64_t size, struct error *err)
+{
+	const struct session_options *options = session->options;
+	const char *name = session->signer.name;
+	bool confirmed = false;
+
+	if (store_loss(session->store)->evidence == EVIDENCE_NONE)
+		return error_set(err, STATUS_USAGE, "no loss is known: there is nothing to accept");
+	if (size != session->log->size)
+		return error_set(err, STATUS_USAGE,
+				 "--accept-loss=%" PRIu64 ": the log holds %" PRIu64 " events",
+				 size, session->log->size);
+	for (size_t i = 0; i < options->confirmed_count; i++)
+		confirmed = confirmed || strcmp(options->confirmed[i], name) == 0;
+	if (options->reason && confirmed)
+		return STATUS_OK;
+	return error_hint(err,
+			  error_set(err, STATUS_UNCONFIRMED,
+				    "accepting a loss needs a reason and the signer's name"),
+			  "provenv doctor --accept-loss=%" PRIu64 " --confirm=%s -m REASON", size,
+			  name);
+}
+
+static enum status append_recovered(struct session *session, struct store_receipt *ret,
+				    struct error *err)
+{
+	const struct store_loss *loss = store_loss(session->store);
+	const struct registry *registry = store_registry(session->store);
+	struct payload payload;
+	struct store_command command = {
+		.payloads = &payload,
+		.count = 1,
+		.reason = slice_str(session->options->reason),
+		.claimed_ms = clock_now_ms(),
+	};
+	uint64_t generation = registry_generation_at(registry, session->log->size);
+
+	payload_init(&payload, EVENT_STORE_RECOVERED);
+	payload_uint(&payload, FIELD_EXPECTED_SIZE, loss->expected_size);
+	payload_text(&payload, FIELD_EXPECTED_ROOT, slice_of(loss->expected_root, HASH_BYTES));
+	payload_uint(&payload, FIELD_GENERATION, generation + 1);
+	rng_uuid7(command.claimed_ms, command.command_id);
+	return store_append(session->store, &session->signer, session->log->size, &command, ret,
+			    err);
+}
+
+static void session_cleanup(struct session *session)
+{
+	session_close(session);
+}
+
+enum status op_accept_loss(const struct session_options *options, uint64_t size,
+			   struct store_receipt *ret, struct error *err)
+{
+	AUTO(session_cleanup) struct session session = { .store = NULL };
+	enum status status = session_open(options, SESSION_LOG_LOSSY, &session, err);
+
+	if (!status)
+		status = session_signer(&session, err);
+	if (!status)
+		status = check_acceptance(&session, size, err);
+	if (!status)
+		status = store_lock(session.store, WRITE_LOCK_WAIT_MS, err);
+	if (!status)
+		status = append_recovered(&session, ret, err);
+	if (!status)
+		status = store_reset_evidence(session.store, err);
+	if (!status)
+		status = forget_state(&session, err);
+	return status;
+}

@@ -1,0 +1,247 @@
+/*
+ * Opening a command's view of a store; see session.h.
+ */
+#include "ops/session.h"
+
+#include <inttypes.h>
+
+#include "base/banned.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "store/paths.h"
+
+const char *session_str(struct session *session, struct slice text)
+{
+	const char *copy = arena_str(&session->arena, text);
+
+	return copy ? copy : "";
+}
+
+struct state_view session_view_at(struct session *session, uint64_t at)
+{
+	return (struct state_view){ .projection = session->projection,
+				    .arena = &session->arena,
+				    .at = at };
+}
+
+enum status session_ref(struct session *session, const char *text, struct ref_point *ret,
+			struct error *err)
+{
+	struct ref ref;
+	enum status status = ref_parse(slice_str(text), clock_now_ms(), &ref, err);
+
+	return status ? status : ref_resolve(session->log, &ref, ret, err);
+}
+
+enum status session_event(struct session *session, uint64_t seq, const struct read_event **ret,
+			  struct error *err)
+{
+	return event_reader_get(session->reader, seq, ret, err);
+}
+
+struct slice session_actor(struct session *session, const struct event *event)
+{
+	const struct registry_key *key =
+		registry_find(store_registry(session->store), event->key_id);
+	char hex[2 * KEY_ID_BYTES + 1];
+
+	if (key)
+		return slice_str(key->name);
+	text_to_hex(event->key_id, KEY_ID_BYTES, hex);
+	return arena_copy(&session->arena, slice_str(hex));
+}
+
+/* "no such <what> 'x'", with the nearest of @names as a hint. */
+static enum status unknown(const char *what, struct slice name, const char *const *names,
+			   size_t count, struct error *err)
+{
+	AUTO(buf_release) struct buf wanted = BUF_INIT;
+	AUTO(buf_release) struct buf shown = BUF_INIT;
+	const char *nearest;
+
+	buf_append_slice(&wanted, name);
+	text_append_printable(&shown, name);
+	nearest = text_nearest(buf_str(&wanted), names, count);
+	(void)error_set(err, STATUS_NOT_FOUND, "no such %s: '%s'", what, buf_str(&shown));
+	if (nearest)
+		return error_hint(err, STATUS_NOT_FOUND, "did you mean '%s'?", nearest);
+	return error_hint(err, STATUS_NOT_FOUND, "list them: provenv %s ls", what);
+}
+
+enum status session_find_environment(struct session *session, struct slice name,
+				     struct environment *ret, struct error *err)
+{
+	struct environment *all;
+	const char **names;
+	size_t count;
+	enum status status = state_environment(&session->view, name, ret, err);
+
+	if (status != STATUS_NOT_FOUND)
+		return status;
+	status = state_environments(&session->view, &all, &count, err);
+	if (status)
+		return status;
+	names = arena_array(&session->arena, count, sizeof(*names));
+	if (!names)
+		return error_no_memory(err);
+	for (size_t i = 0; i < count; i++)
+		names[i] = (const char *)all[i].name.data;
+	return unknown("env", name, names, count, err);
+}
+
+enum status session_find_profile(struct session *session, struct slice environment,
+				 struct slice name, struct profile *ret, struct error *err)
+{
+	struct profile *all;
+	const char **names;
+	size_t count;
+	enum status status = state_profile(&session->view, environment, name, ret, err);
+
+	if (status != STATUS_NOT_FOUND)
+		return status;
+	status = state_profiles(&session->view, environment, &all, &count, err);
+	if (status)
+		return status;
+	names = arena_array(&session->arena, count, sizeof(*names));
+	if (!names)
+		return error_no_memory(err);
+	for (size_t i = 0; i < count; i++)
+		names[i] = (const char *)all[i].name.data;
+	return unknown("profile", name, names, count, err);
+}
+
+enum status session_choose(struct session *session, struct error *err)
+{
+	const struct session_options *options = session->options;
+	struct environment environment;
+	struct profile profile;
+	struct slice name;
+	enum status status = STATUS_OK;
+
+	if (options->environment)
+		name = slice_str(options->environment);
+	else
+		status = state_active_environment(&session->view, &name, err);
+	if (!status && name.len == 0)
+		return error_hint(err, error_set(err, STATUS_NOT_FOUND, "no environment is active"),
+				  "name one with -e, or: provenv env switch NAME");
+	if (!status)
+		status = session_find_environment(session, name, &environment, err);
+	if (status)
+		return status;
+	name = options->profile ? slice_str(options->profile) : environment.profile;
+	status = session_find_profile(session, environment.name, name, &profile, err);
+	if (status)
+		return status;
+	session->environment = environment.name;
+	session->profile = profile.name;
+	return STATUS_OK;
+}
+
+static enum status open_log(struct session *session, struct error *err)
+{
+	enum status status = evlog_snapshot_open(store_log(session->store), &session->log, err);
+
+	return status ? status : event_reader_new(session->log, &session->reader, err);
+}
+
+static enum status open_state(struct session *session, struct error *err)
+{
+	enum status status = projection_open(session->store, &session->projection, err);
+
+	if (status == STATUS_NEWER)
+		return error_hint(err, status,
+				  "use a newer provenv; log, show and verify still work");
+	if (status)
+		return status;
+	session->log = projection_snapshot(session->projection);
+	session->reader = projection_reader(session->projection);
+	session->point.seq = projection_seq(session->projection);
+	if (session->options->at)
+		status = session_ref(session, session->options->at, &session->point, err);
+	session->view = session_view_at(session, session->point.seq);
+	return status;
+}
+
+enum status session_open(const struct session_options *options, enum session_need need,
+			 struct session *ret, struct error *err)
+{
+	struct store_options how = { .tolerate_loss = need == SESSION_LOG_LOSSY };
+	AUTO(buf_release) struct buf path = BUF_INIT;
+	enum status status;
+
+	ret->options = options;
+	status = paths_find_store(options->store_dir, &path, err);
+	if (!status)
+		status = store_open(buf_str(&path), how, &ret->store, err);
+	if (status)
+		return status;
+	if (need == SESSION_LOG || need == SESSION_LOG_LOSSY)
+		return open_log(ret, err);
+	status = open_state(ret, err);
+	if (!status && need == SESSION_PROFILE)
+		status = session_choose(ret, err);
+	return status;
+}
+
+void session_close(struct session *session)
+{
+	if (!session->projection) {
+		event_reader_free(session->reader);
+		evlog_snapshot_close(session->log);
+	}
+	projection_close(session->projection);
+	signer_release(&session->signer);
+	store_close(session->store);
+	arena_release(&session->arena);
+	*session = (struct session){ .store = NULL };
+}
+
+/* The first enrolled key whose file is there; STATUS_NOT_FOUND when there is none. */
+static enum status any_enrolled(struct session *session, const char *dir, struct error *err)
+{
+	const struct registry *registry = store_registry(session->store);
+	enum status status = STATUS_NOT_FOUND;
+
+	for (size_t i = 0; i < registry->key_count && status == STATUS_NOT_FOUND; i++)
+		status = signer_load(dir, registry->keys[i].name, &session->signer, err);
+	return status;
+}
+
+enum status session_signer(struct session *session, struct error *err)
+{
+	const char *name = session->options->key_name;
+	AUTO(buf_release) struct buf dir = BUF_INIT;
+	char own[KEY_NAME_BYTES_MAX + 1];
+	enum status status;
+
+	if (session->signer.secret_key.data)
+		return STATUS_OK;
+	status = paths_keys_dir(&dir, err);
+	if (status)
+		return status;
+	paths_default_key_name(own);
+	status = signer_load(buf_str(&dir), name ? name : own, &session->signer, err);
+	if (!name &&
+	    (status == STATUS_NOT_FOUND ||
+	     (!status && !registry_find(store_registry(session->store), session->signer.key_id)))) {
+		signer_release(&session->signer);
+		status = any_enrolled(session, buf_str(&dir), err);
+	}
+	if (status == STATUS_NOT_FOUND)
+		return error_hint(err,
+				  error_set(err, STATUS_WRONG_KEY, "no signing key '%s' in %s",
+					    name ? name : own, buf_str(&dir)),
+				  "bring the key file that this store was made with, "
+				  "or name another with --as");
+	if (status)
+		return status;
+	if (registry_find(store_registry(session->store), session->signer.key_id))
+		return STATUS_OK;
+	return error_hint(err,
+			  error_set(err, STATUS_WRONG_KEY,
+				    "the key '%s' is not enrolled in this store",
+				    session->signer.name),
+			  "list the keys it knows: provenv key ls");
+}

@@ -1,0 +1,141 @@
+/*
+ * SQLite connection; see db.h.
+ */
+#include "projections/db.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/banned.h"
+
+enum { BUSY_TIMEOUT_MS = 10 * 1000 };
+
+struct db {
+	sqlite3 *handle;
+	bool damaged;
+	sqlite3_stmt *statements[DB_SLOTS];
+};
+
+enum status db_error(struct db *db, int code, const char *what, struct error *err)
+{
+	const char *text = db && db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
+
+	switch (code & 0xff) {
+	case SQLITE_NOMEM:
+		return error_no_memory(err);
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_SCHEMA:
+	case SQLITE_CONSTRAINT: /* two rows of a key in force: not what apply wrote */
+	case SQLITE_ERROR:      /* a table is missing or of another shape */
+	case SQLITE_MISMATCH:
+	case SQLITE_READONLY: /* it was made read-only: a new generation is not */
+		if (db)
+			db->damaged = true;
+		return error_set(err, STATUS_CORRUPT, "state database: cannot %s: %s", what, text);
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return error_set(err, STATUS_LOCKED, "state database: cannot %s: %s", what, text);
+	default:
+		return error_set(err, STATUS_IO, "state database: cannot %s: %s", what, text);
+	}
+}
+
+enum status db_exec(struct db *db, const char *sql, struct error *err)
+{
+	int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+
+	return code == SQLITE_OK ? STATUS_OK : db_error(db, code, "run a statement", err);
+}
+
+static enum status configure(struct db *db, enum db_mode mode, struct error *err)
+{
+	enum status status;
+
+	sqlite3_extended_result_codes(db->handle, 1);
+	sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
+	/* The file may come from anywhere: no schema of it may run code of ours. */
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	if (mode == DB_SHARED) {
+		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+		return db_exec(db, "PRAGMA synchronous = NORMAL", err);
+	}
+	status = db_exec(db, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", err);
+	if (!status && mode == DB_BUILD)
+		status = db_exec(db, "PRAGMA cache_size = -24000; PRAGMA locking_mode = EXCLUSIVE",
+				 err);
+	return status;
+}
+
+enum status db_open(const char *path, enum db_mode mode, struct db **ret, struct error *err)
+{
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
+	struct db *db = calloc(1, sizeof(*db));
+	enum status status;
+	int code;
+
+	if (!db)
+		return error_no_memory(err);
+	if (mode != DB_SHARED)
+		flags |= SQLITE_OPEN_CREATE;
+	code = sqlite3_open_v2(mode == DB_MEMORY ? ":memory:" : path, &db->handle, flags, NULL);
+	status = code == SQLITE_OK ? configure(db, mode, err)
+				   : db_error(db, code, "open the file", err);
+	if (status) {
+		db_close(db);
+		return status;
+	}
+	*ret = db;
+	return STATUS_OK;
+}
+
+void db_close(struct db *db)
+{
+	if (!db)
+		return;
+	for (size_t i = 0; i < DB_SLOTS; i++)
+		sqlite3_finalize(db->statements[i]);
+	sqlite3_close(db->handle);
+	free(db);
+}
+
+sqlite3 *db_handle(struct db *db)
+{
+	return db->handle;
+}
+
+bool db_damaged(const struct db *db)
+{
+	return db->damaged;
+}
+
+bool db_has_statement(const struct db *db, unsigned slot)
+{
+	return db->statements[slot] != NULL;
+}
+
+enum status db_statement(struct db *db, unsigned slot, const char *sql, sqlite3_stmt **ret,
+			 struct error *err)
+{
+	assert(slot < DB_SLOTS);
+	if (!db->statements[slot]) {
+		int code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
+					      &db->statements[slot], NULL);
+
+		if (code != SQLITE_OK)
+			return db_error(db, code, "prepare a statement", err);
+	}
+	sqlite3_reset(db->statements[slot]);
+	sqlite3_clear_bindings(db->statements[slot]);
+	*ret = db->statements[slot];
+	return STATUS_OK;
+}
+
+enum status db_finish_build(struct db *db, struct error *err)
+{
+	return db_exec(db,
+		       "PRAGMA synchronous = FULL; PRAGMA locking_mode = NORMAL;"
+		       "PRAGMA journal_mode = WAL",
+		       err);
+}

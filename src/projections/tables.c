@@ -1,0 +1,510 @@
+/*
+ * Temporal tables; see tables.h. Statements are made from the descriptors below on first use.
+ */
+#include "projections/tables.h"
+
+#include <assert.h>
+
+#include "base/banned.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "projections/schema.h"
+
+enum column_kind {
+	COLUMN_TEXT,
+	COLUMN_BLOB,
+	COLUMN_NUMBER,
+};
+
+struct column {
+	const char *name;
+	enum column_kind kind;
+};
+
+struct table {
+	const char *name;
+	unsigned key_count;
+	unsigned column_count;
+	struct column keys[TABLE_KEYS_MAX];
+	struct column columns[TABLE_COLUMNS_MAX];
+};
+
+static const struct table tables[TAG_COUNT] = {
+	[TAG_ACTIVE] = { "active",
+                        1, 1,
+                        { { "environment", COLUMN_TEXT } },
+                        { { "name", COLUMN_TEXT } }                                    },
+	[TAG_CATEGORY] = { "category",
+                        1, 1,
+                        { { "name", COLUMN_TEXT } },
+                        { { "definition", COLUMN_BLOB } }                              },
+	[TAG_DATABASE] = { "database",
+                        3, 1,
+                        { { "environment", COLUMN_TEXT },
+			     { "profile", COLUMN_TEXT },
+			     { "name", COLUMN_TEXT } },
+                        { { "definition", COLUMN_BLOB } }                              },
+	[TAG_ENVIRONMENT] = { "environment",
+                        1, 3,
+                        { { "name", COLUMN_TEXT } },
+                        { { "protected", COLUMN_NUMBER },
+				{ "title", COLUMN_BLOB },
+				{ "description", COLUMN_BLOB } }                       },
+	[TAG_KEY] = { "environment_key",
+			2, 1,
+			{ { "environment", COLUMN_TEXT }, { "generation", COLUMN_NUMBER } },
+			{ { "definition", COLUMN_BLOB } }                              },
+	[TAG_LOCK] = { "lock",
+			1, 1,
+			{ { "environment", COLUMN_TEXT } },
+			{ { "until_ms", COLUMN_NUMBER } }                              },
+	[TAG_PROFILE] = { "profile",
+                        2, 3,
+                        { { "environment", COLUMN_TEXT }, { "name", COLUMN_TEXT } },
+                        { { "base", COLUMN_TEXT },
+			    { "title", COLUMN_BLOB },
+			    { "description", COLUMN_BLOB } }                           },
+	[TAG_SPECIFICATION] = { "specification",
+                        1, 2,
+                        { { "key", COLUMN_TEXT } },
+                        { { "category", COLUMN_TEXT }, { "definition", COLUMN_BLOB } } },
+	[TAG_VARIABLE] = { "variable",
+                        3, 4,
+                        { { "environment", COLUMN_TEXT },
+			     { "profile", COLUMN_TEXT },
+			     { "key", COLUMN_TEXT } },
+                        { { "value_seq", COLUMN_NUMBER },
+			     { "value_index", COLUMN_NUMBER },
+			     { "sealed", COLUMN_NUMBER },
+			     { "expand", COLUMN_NUMBER } }                             },
+	[TAG_VIOLATION] = { "violation",
+                        1, 1,
+                        { { "seq", COLUMN_NUMBER } },
+                        { { "rule", COLUMN_NUMBER } }                                  },
+};
+
+/* Statement slots of one table; the ones that take a key prefix have one slot per prefix length. */
+enum operation {
+	OP_INSERT,
+	OP_GET_NOW,
+	OP_GET_AT,
+	OP_HISTORY,
+	OP_CLOSE,
+	OP_EACH = OP_CLOSE + TABLE_KEYS_MAX + 1,
+	OP_COUNT = OP_EACH + TABLE_KEYS_MAX + 1,
+};
+
+enum {
+	SLOT_VALUE_ORIGIN = TAG_COUNT * OP_COUNT,
+	SLOT_END,
+};
+
+static_assert((int)SLOT_END + 2 <= (int)DB_SLOTS, "every statement has a slot");
+
+/*
+ * Keys in force at a past event without reading the whole history: step from key to key by index,
+ * and for each take its last row up to that event.
+ */
+static const char variables_at[] =
+	"WITH RECURSIVE k(key) AS ("
+	" SELECT min(key) FROM variable WHERE environment = ?1 AND profile = ?2"
+	" UNION ALL SELECT (SELECT min(key) FROM variable"
+	"  WHERE environment = ?1 AND profile = ?2 AND key > k.key) FROM k WHERE k.key IS NOT NULL) "
+	"SELECT v.environment, v.profile, v.key, v.value_seq, v.value_index, v.sealed, v.expand,"
+	" v.from_seq FROM k JOIN variable v ON v.environment = ?1 AND v.profile = ?2"
+	" AND v.key = k.key AND v.from_seq = (SELECT max(from_seq) FROM variable"
+	"  WHERE environment = ?1 AND profile = ?2 AND key = k.key AND from_seq <= ?3) "
+	"WHERE v.to_seq IS NULL OR v.to_seq > ?3";
+
+unsigned table_key_count(enum state_tag tag)
+{
+	return tables[tag].key_count;
+}
+
+enum status tables_create(struct db *db, struct error *err)
+{
+	return db_exec(db, schema_sql, err);
+}
+
+static void add_where(struct buf *sql, const struct table *table, unsigned key_count)
+{
+	for (unsigned i = 0; i < key_count; i++)
+		buf_printf(sql, "%s%s = ?%u", i ? " AND " : "", table->keys[i].name, i + 1);
+}
+
+static void add_columns(struct buf *sql, const struct table *table)
+{
+	for (unsigned i = 0; i < table->key_count; i++)
+		buf_printf(sql, "%s, ", table->keys[i].name);
+	for (unsigned i = 0; i < table->column_count; i++)
+		buf_printf(sql, "%s, ", table->columns[i].name);
+	buf_append_str(sql, "from_seq");
+}
+
+static void add_order(struct buf *sql, const struct table *table)
+{
+	buf_append_str(sql, " ORDER BY ");
+	for (unsigned i = 0; i < table->key_count; i++)
+		buf_printf(sql, "%s%s", i ? ", " : "", table->keys[i].name);
+}
+
+static void sql_insert(struct buf *sql, const struct table *table)
+{
+	unsigned count = table->key_count + table->column_count + 1;
+
+	buf_printf(sql, "INSERT INTO %s VALUES (", table->name);
+	for (unsigned i = 0; i < count; i++)
+		buf_printf(sql, "?%u, ", i + 1);
+	buf_append_str(sql, "NULL)");
+}
+
+static void sql_select(struct buf *sql, const struct table *table)
+{
+	buf_append_str(sql, "SELECT ");
+	add_columns(sql, table);
+	buf_printf(sql, " FROM %s WHERE ", table->name);
+}
+
+static void sql_each(struct buf *sql, const struct table *table, unsigned key_count)
+{
+	sql_select(sql, table);
+	add_where(sql, table, key_count);
+	buf_printf(sql, "%sfrom_seq <= ?%u AND (to_seq IS NULL OR to_seq > ?%u)",
+		   key_count ? " AND " : "", key_count + 1, key_count + 1);
+	add_order(sql, table);
+}
+
+static void operation_sql(struct buf *sql, const struct table *table, unsigned operation)
+{
+	unsigned keys = table->key_count;
+
+	if (operation == OP_INSERT) {
+		sql_insert(sql, table);
+	} else if (operation == OP_GET_NOW) {
+		sql_select(sql, table);
+		add_where(sql, table, keys);
+		buf_append_str(sql, " AND to_seq IS NULL");
+	} else if (operation == OP_GET_AT) {
+		buf_append_str(sql, "SELECT ");
+		add_columns(sql, table);
+		buf_printf(sql, ", to_seq FROM %s WHERE ", table->name);
+		add_where(sql, table, keys);
+		buf_printf(sql, " AND from_seq <= ?%u ORDER BY from_seq DESC LIMIT 1", keys + 1);
+	} else if (operation == OP_HISTORY) {
+		sql_select(sql, table);
+		add_where(sql, table, keys);
+		buf_append_str(sql, " ORDER BY from_seq");
+	} else if (operation < OP_EACH) {
+		keys = operation - OP_CLOSE;
+		buf_printf(sql, "UPDATE %s SET to_seq = ?%u WHERE ", table->name, keys + 1);
+		add_where(sql, table, keys);
+		buf_append_str(sql, " AND to_seq IS NULL");
+	} else {
+		sql_each(sql, table, operation - OP_EACH);
+	}
+}
+
+static enum status statement(struct db *db, enum state_tag tag, unsigned operation,
+			     sqlite3_stmt **ret, struct error *err)
+{
+	unsigned slot = (unsigned)tag * OP_COUNT + operation;
+	AUTO(buf_release) struct buf sql = BUF_INIT;
+	enum status status;
+
+	if (!db_has_statement(db, slot)) {
+		operation_sql(&sql, &tables[tag], operation);
+		status = buf_status(&sql, err);
+		if (status)
+			return status;
+	}
+	return db_statement(db, slot, buf_str(&sql), ret, err);
+}
+
+/* Bytes are borrowed by the statement until it is reset, which every caller does before returning.
+ */
+static int bind(sqlite3_stmt *stmt, unsigned at, const struct column *column,
+		const struct cell *cell)
+{
+	const char *bytes = cell->bytes.len ? (const char *)cell->bytes.data : "";
+
+	switch (column->kind) {
+	case COLUMN_NUMBER:
+		return sqlite3_bind_int64(stmt, (int)at, cell->number);
+	case COLUMN_BLOB:
+		return sqlite3_bind_blob64(stmt, (int)at, bytes, cell->bytes.len, SQLITE_STATIC);
+	case COLUMN_TEXT:
+	default:
+		return sqlite3_bind_text64(stmt, (int)at, bytes, cell->bytes.len, SQLITE_STATIC,
+					   SQLITE_UTF8);
+	}
+}
+
+static int bind_keys(sqlite3_stmt *stmt, const struct table *table, const struct cell *keys,
+		     unsigned count)
+{
+	int code = SQLITE_OK;
+
+	for (unsigned i = 0; i < count && code == SQLITE_OK; i++)
+		code = bind(stmt, i + 1, &table->keys[i], &keys[i]);
+	return code;
+}
+
+static int bind_seq(sqlite3_stmt *stmt, unsigned at, uint64_t seq)
+{
+	return sqlite3_bind_int64(stmt, (int)at, seq > INT64_MAX ? INT64_MAX : (int64_t)seq);
+}
+
+/* Step a statement that returns no row, and reset it. */
+static enum status finish(struct db *db, sqlite3_stmt *stmt, int code, struct error *err)
+{
+	if (code == SQLITE_OK)
+		code = sqlite3_step(stmt);
+	if (code != SQLITE_DONE) {
+		enum status status = db_error(db, code, "write a row", err);
+
+		sqlite3_reset(stmt);
+		return status;
+	}
+	sqlite3_reset(stmt);
+	return STATUS_OK;
+}
+
+enum status table_remove(struct db *db, enum state_tag tag, const struct cell *keys,
+			 unsigned key_count, uint64_t seq, struct error *err)
+{
+	sqlite3_stmt *stmt;
+	enum status status;
+	int code;
+
+	assert(key_count >= 1 && key_count <= tables[tag].key_count);
+	status = statement(db, tag, OP_CLOSE + key_count, &stmt, err);
+	if (status)
+		return status;
+	code = bind_keys(stmt, &tables[tag], keys, key_count);
+	if (code == SQLITE_OK)
+		code = bind_seq(stmt, key_count + 1, seq);
+	return finish(db, stmt, code, err);
+}
+
+enum status table_put(struct db *db, enum state_tag tag, const struct cell *keys,
+		      const struct cell *columns, uint64_t seq, struct error *err)
+{
+	const struct table *table = &tables[tag];
+	sqlite3_stmt *stmt;
+	enum status status = table_remove(db, tag, keys, table->key_count, seq, err);
+	int code;
+
+	if (!status)
+		status = statement(db, tag, OP_INSERT, &stmt, err);
+	if (status)
+		return status;
+	code = bind_keys(stmt, table, keys, table->key_count);
+	for (unsigned i = 0; i < table->column_count && code == SQLITE_OK; i++)
+		code = bind(stmt, table->key_count + i + 1, &table->columns[i], &columns[i]);
+	if (code == SQLITE_OK)
+		code = bind_seq(stmt, table->key_count + table->column_count + 1, seq);
+	return finish(db, stmt, code, err);
+}
+
+static struct cell read_cell(sqlite3_stmt *stmt, unsigned at, enum column_kind kind)
+{
+	struct cell cell = { .number = 0 };
+
+	if (kind == COLUMN_NUMBER) {
+		cell.number = sqlite3_column_int64(stmt, (int)at);
+	} else {
+		const void *bytes = kind == COLUMN_BLOB ? sqlite3_column_blob(stmt, (int)at)
+							: sqlite3_column_text(stmt, (int)at);
+
+		cell.bytes = slice_of(bytes, (size_t)sqlite3_column_bytes(stmt, (int)at));
+	}
+	return cell;
+}
+
+/* The row the statement stands on; bytes live until the next step. */
+static void read_row(sqlite3_stmt *stmt, const struct table *table, struct table_row *ret)
+{
+	for (unsigned i = 0; i < table->key_count; i++)
+		ret->key[i] = read_cell(stmt, i, table->keys[i].kind);
+	for (unsigned i = 0; i < table->column_count; i++)
+		ret->column[i] = read_cell(stmt, table->key_count + i, table->columns[i].kind);
+	ret->from_seq =
+		(uint64_t)sqlite3_column_int64(stmt, (int)(table->key_count + table->column_count));
+}
+
+static enum status keep_cell(struct arena *arena, struct cell *cell, struct error *err)
+{
+	if (!arena) {
+		cell->bytes = slice_of(NULL, 0);
+		return STATUS_OK;
+	}
+	cell->bytes = arena_copy(arena, cell->bytes);
+	return cell->bytes.data ? STATUS_OK : error_no_memory(err);
+}
+
+static enum status keep_row(struct arena *arena, const struct table *table, struct table_row *row,
+			    struct error *err)
+{
+	enum status status = STATUS_OK;
+
+	for (unsigned i = 0; i < table->key_count && !status; i++)
+		status = keep_cell(arena, &row->key[i], err);
+	for (unsigned i = 0; i < table->column_count && !status; i++)
+		status = keep_cell(arena, &row->column[i], err);
+	return status;
+}
+
+/* Take the one row a bound statement may return. */
+static enum status take_row(struct db *db, sqlite3_stmt *stmt, enum state_tag tag,
+			    struct arena *arena, struct table_row *ret, struct error *err)
+{
+	struct table_row row = { .from_seq = 0 };
+	int code = sqlite3_step(stmt);
+	enum status status;
+
+	if (code == SQLITE_ROW) {
+		read_row(stmt, &tables[tag], &row);
+		status = keep_row(arena, &tables[tag], &row, err);
+		if (!status && ret)
+			*ret = row;
+	} else if (code == SQLITE_DONE) {
+		status = STATUS_NOT_FOUND;
+	} else {
+		status = db_error(db, code, "read a row", err);
+	}
+	sqlite3_reset(stmt);
+	return status;
+}
+
+enum status table_get_now(struct db *db, enum state_tag tag, const struct cell *keys,
+			  struct arena *arena, struct table_row *ret, struct error *err)
+{
+	sqlite3_stmt *stmt;
+	enum status status = statement(db, tag, OP_GET_NOW, &stmt, err);
+	int code;
+
+	if (status)
+		return status;
+	code = bind_keys(stmt, &tables[tag], keys, tables[tag].key_count);
+	if (code != SQLITE_OK)
+		return db_error(db, code, "bind a key", err);
+	return take_row(db, stmt, tag, arena, ret, err);
+}
+
+enum status table_get(struct db *db, enum state_tag tag, const struct cell *keys, uint64_t at,
+		      struct arena *arena, struct table_row *ret, struct error *err)
+{
+	const struct table *table = &tables[tag];
+	unsigned to_column = table->key_count + table->column_count + 1;
+	struct table_row row = { .from_seq = 0 };
+	sqlite3_stmt *stmt;
+	enum status status = statement(db, tag, OP_GET_AT, &stmt, err);
+	int code;
+
+	if (status)
+		return status;
+	code = bind_keys(stmt, table, keys, table->key_count);
+	if (code == SQLITE_OK)
+		code = bind_seq(stmt, table->key_count + 1, at);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW && (sqlite3_column_type(stmt, (int)to_column) == SQLITE_NULL ||
+				   (uint64_t)sqlite3_column_int64(stmt, (int)to_column) > at)) {
+		read_row(stmt, table, &row);
+		status = keep_row(arena, table, &row, err);
+		if (!status && ret)
+			*ret = row;
+	} else if (code == SQLITE_ROW || code == SQLITE_DONE) {
+		status = STATUS_NOT_FOUND;
+	} else {
+		status = db_error(db, code, "read a row", err);
+	}
+	sqlite3_reset(stmt);
+	return status;
+}
+
+static enum status visit_all(struct db *db, sqlite3_stmt *stmt, enum state_tag tag,
+			     table_visit visit, void *context, struct error *err)
+{
+	enum status status = STATUS_OK;
+	int code;
+
+	while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+		struct table_row row = { .from_seq = 0 };
+
+		read_row(stmt, &tables[tag], &row);
+		status = visit(context, &row, err);
+		if (status)
+			break;
+	}
+	if (!status && code != SQLITE_DONE)
+		status = db_error(db, code, "read rows", err);
+	sqlite3_reset(stmt);
+	return status;
+}
+
+enum status table_each(struct db *db, enum state_tag tag, const struct cell *keys,
+		       unsigned key_count, uint64_t at, table_visit visit, void *context,
+		       struct error *err)
+{
+	unsigned slot = (unsigned)tag * OP_COUNT + OP_EACH + key_count;
+	sqlite3_stmt *stmt;
+	enum status status;
+	int code;
+
+	assert(key_count <= tables[tag].key_count);
+	assert(tag != TAG_VARIABLE || key_count == 2);
+	if (tag == TAG_VARIABLE)
+		status = db_statement(db, slot, variables_at, &stmt, err);
+	else
+		status = statement(db, tag, OP_EACH + key_count, &stmt, err);
+	if (status)
+		return status;
+	code = bind_keys(stmt, &tables[tag], keys, key_count);
+	if (code == SQLITE_OK)
+		code = bind_seq(stmt, key_count + 1, at);
+	if (code != SQLITE_OK)
+		return db_error(db, code, "bind a key", err);
+	return visit_all(db, stmt, tag, visit, context, err);
+}
+
+enum status table_history(struct db *db, enum state_tag tag, const struct cell *keys,
+			  table_visit visit, void *context, struct error *err)
+{
+	sqlite3_stmt *stmt;
+	enum status status = statement(db, tag, OP_HISTORY, &stmt, err);
+	int code;
+
+	if (status)
+		return status;
+	code = bind_keys(stmt, &tables[tag], keys, tables[tag].key_count);
+	if (code != SQLITE_OK)
+		return db_error(db, code, "bind a key", err);
+	return visit_all(db, stmt, tag, visit, context, err);
+}
+
+enum status table_value_origin(struct db *db, uint64_t seq, uint32_t index, bool *ret_sealed,
+			       struct error *err)
+{
+	static const char sql[] = "SELECT sealed FROM variable WHERE from_seq = ?1"
+				  " AND value_index = ?2 AND value_seq = ?1";
+	sqlite3_stmt *stmt;
+	enum status status = db_statement(db, SLOT_VALUE_ORIGIN, sql, &stmt, err);
+	int code;
+
+	if (status)
+		return status;
+	code = bind_seq(stmt, 1, seq);
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_int64(stmt, 2, index);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW)
+		*ret_sealed = sqlite3_column_int(stmt, 0) != 0;
+	else if (code == SQLITE_DONE)
+		status = STATUS_NOT_FOUND;
+	else
+		status = db_error(db, code, "look up a value", err);
+	sqlite3_reset(stmt);
+	return status;
+}

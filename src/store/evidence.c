@@ -1,0 +1,216 @@
+/*
+ * Evidence: reading it, comparing it with the log, moving it on; see evidence.h.
+ *
+ * Must not open the log or take locks of its own (headfile.h locks each file it moves).
+ */
+#include "store/evidence.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "store/evlog.h"
+#include "store/headfile.h"
+#include "store/paths.h"
+#include "store/store.h"
+
+#include "base/banned.h"
+
+enum status evidence_init(struct evidence *evidence, const char *store_path, struct error *err)
+{
+	evidence->head.kind = EVIDENCE_HEAD;
+	evidence->checkpoint.kind = EVIDENCE_CHECKPOINT;
+	fs_join(&evidence->head.path, store_path, "head");
+	return buf_status(&evidence->head.path, err);
+}
+
+void evidence_release(struct evidence *evidence)
+{
+	buf_release(&evidence->head.path);
+	buf_release(&evidence->checkpoint.path);
+	buf_release(&evidence->note);
+}
+
+void evidence_name_checkpoint(struct evidence *evidence, const uint8_t log_id[LOG_ID_BYTES],
+			      const char *store_path)
+{
+	struct buf *path = &evidence->checkpoint.path;
+
+	buf_clear(path);
+	if (paths_user_checkpoint(log_id, store_path, path, NULL))
+		buf_clear(path);
+}
+
+void evidence_note(struct evidence *evidence, const char *format, ...)
+{
+	char text[ERROR_TEXT_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	/* A process that lives long may fail at each append: once is enough. */
+	if (strstr(buf_str(&evidence->note), text))
+		return;
+	if (evidence->note.len)
+		buf_append_str(&evidence->note, "; ");
+	buf_append_str(&evidence->note, text);
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static enum status read_file(struct evidence *evidence, struct evidence_file *file,
+			     const uint8_t *log_id, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	enum status status;
+
+	file->missing = false;
+	file->usable = false;
+	if (file->path.len == 0)
+		return STATUS_OK;
+	status = headfile_read(buf_str(&file->path), &file->record, &why);
+	if (status == STATUS_NO_MEMORY)
+		return error_no_memory(err);
+	if (status == STATUS_NOT_FOUND) {
+		file->missing = true;
+	} else if (status) {
+		evidence_note(evidence, "no evidence of lost events: %s", why.text);
+	} else if (log_id && memcmp(file->record.log_id, log_id, LOG_ID_BYTES) != 0) {
+		evidence_note(evidence, "no evidence of lost events: %s is of another log",
+			      buf_str(&file->path));
+	} else {
+		file->usable = true;
+	}
+	return STATUS_OK;
+}
+
+enum status evidence_read(struct evidence *evidence, const uint8_t *log_id, struct error *err)
+{
+	enum status status;
+
+	buf_clear(&evidence->note);
+	status = read_file(evidence, &evidence->checkpoint, log_id, err);
+	return status ? status : read_file(evidence, &evidence->head, log_id, err);
+}
+
+/* --- comparing -------------------------------------------------------------------------------- */
+
+/* Does the log have, as its first events, the ones that @record is about? */
+static enum status log_agrees(struct evlog_snapshot *snapshot, const struct head_record *record,
+			      bool *ret, struct error *err)
+{
+	uint8_t root[HASH_BYTES];
+	enum status status;
+
+	if (record->size > snapshot->size) {
+		*ret = false;
+		return STATUS_OK;
+	}
+	status = evlog_root(snapshot, record->size, root, err);
+	if (status)
+		return status;
+	*ret = memcmp(root, record->root, HASH_BYTES) == 0;
+	return STATUS_OK;
+}
+
+/* The evidence of the most events counts; between equals, the first one compared. */
+static enum status compare_file(struct evidence *evidence, struct evidence_file *file,
+				struct evlog_snapshot *snapshot, struct error *err)
+{
+	struct store_loss *loss = &evidence->loss;
+	enum status status;
+	bool agrees;
+
+	file->behind = file->missing || (file->usable && file->record.size < snapshot->size);
+	if (!file->usable)
+		return STATUS_OK;
+	status = log_agrees(snapshot, &file->record, &agrees, err);
+	if (status || agrees)
+		return status;
+	if (loss->evidence != EVIDENCE_NONE && file->record.size <= loss->expected_size)
+		return STATUS_OK;
+	loss->evidence = file->kind;
+	loss->expected_size = file->record.size;
+	memcpy(loss->expected_root, file->record.root, HASH_BYTES);
+	loss->diverged = file->record.size <= snapshot->size;
+	return STATUS_OK;
+}
+
+enum status evidence_compare(struct evidence *evidence, struct evlog_snapshot *snapshot,
+			     struct error *err)
+{
+	enum status status;
+
+	evidence->loss = (struct store_loss){ .evidence = EVIDENCE_NONE };
+	status = compare_file(evidence, &evidence->head, snapshot, err);
+	return status ? status : compare_file(evidence, &evidence->checkpoint, snapshot, err);
+}
+
+enum status evidence_loss_error(const struct evidence *evidence, uint64_t size, struct error *err)
+{
+	const struct store_loss *loss = &evidence->loss;
+	const struct evidence_file *file =
+		loss->evidence == EVIDENCE_HEAD ? &evidence->head : &evidence->checkpoint;
+
+	assert(loss->evidence != EVIDENCE_NONE);
+	if (loss->diverged)
+		(void)error_set(err, STATUS_CORRUPT,
+				"the log's first %" PRIu64
+				" events are not the ones acknowledged before (evidence: %s)",
+				loss->expected_size, buf_str(&file->path));
+	else
+		(void)error_set(err, STATUS_CORRUPT,
+				"the log lost events %" PRIu64 "..%" PRIu64 " (evidence: %s)",
+				size + 1, loss->expected_size, buf_str(&file->path));
+	return error_hint(err, STATUS_CORRUPT,
+			  "restore a newer copy, or accept the loss: provenv doctor "
+			  "--accept-loss=%" PRIu64 " --confirm=NAME -m REASON",
+			  size);
+}
+
+/* --- moving on -------------------------------------------------------------------------------- */
+
+/* The directory of the user's checkpoints may not be there yet; STORE always is. */
+static enum status make_parent(const char *path, struct error *err)
+{
+	struct buf dir AUTO(buf_release) = BUF_INIT;
+	const char *slash = strrchr(path, '/');
+	enum status status;
+
+	assert(slash);
+	buf_append(&dir, path, (size_t)(slash - path));
+	status = buf_status(&dir, err);
+	return status ? status : fs_make_dirs(buf_str(&dir), 0700, err);
+}
+
+enum status evidence_advance(struct evidence_file *file, const struct head_record *record,
+			     bool force, struct error *err)
+{
+	const char *path = buf_str(&file->path);
+	struct error why = ERROR_INIT;
+	enum status status;
+
+	if (file->path.len == 0)
+		return STATUS_OK;
+	/* Tried first, so that the usual case looks for no directory. */
+	status = headfile_advance(path, record, force, &why);
+	if (status == STATUS_NOT_FOUND && file->kind == EVIDENCE_CHECKPOINT) {
+		status = make_parent(path, &why);
+		if (!status)
+			status = headfile_advance(path, record, force, &why);
+	}
+	if (status && err)
+		*err = why;
+	return status;
+}

@@ -1,0 +1,63 @@
+/*
+ * Evidence of how far the log got: STORE/head and the user's checkpoint file, compared with the
+ * log. Part of store.c; nobody else needs it.
+ *
+ * Invariants: evidence is read before the snapshot it is compared with begins, so that a writer in
+ * between never looks like a loss; no evidence of a loss is overwritten, but by evidence_reset().
+ * What cannot be used as evidence is no evidence, and is said in the note.
+ */
+#ifndef PROVENV_STORE_EVIDENCE_H
+#define PROVENV_STORE_EVIDENCE_H
+
+#include "base/buf.h"
+#include "store/evlog.h"
+#include "store/headfile.h"
+#include "store/store.h"
+
+struct evidence_file {
+	enum store_evidence kind;
+	struct buf path; /* empty: nobody knows where it would be */
+	bool missing;    /* no such file */
+	bool usable;     /* record is of this log */
+	bool behind;     /* missing, or of fewer events than the log holds */
+	struct head_record record;
+};
+
+struct evidence {
+	struct evidence_file head;
+	struct evidence_file checkpoint;
+	struct store_loss loss;
+	struct buf note;
+};
+
+/* Name STORE/head of the store at @store_path. NO_MEMORY. */
+enum status evidence_init(struct evidence *evidence, const char *store_path, struct error *err);
+/* Accepts a zeroed object. */
+void evidence_release(struct evidence *evidence);
+
+/* Name the user's checkpoint, once the log's id is known. Without a home there is none. */
+void evidence_name_checkpoint(struct evidence *evidence, const uint8_t log_id[LOG_ID_BYTES],
+			      const char *store_path);
+
+/*
+ * Read both files, forgetting what was read before. With @log_id NULL, of whatever log they are.
+ * Fails for lack of memory only.
+ */
+enum status evidence_read(struct evidence *evidence, const uint8_t *log_id, struct error *err);
+
+/* Compare what was read with @snapshot, which began after; sets the loss. CORRUPT: the tree. */
+enum status evidence_compare(struct evidence *evidence, struct evlog_snapshot *snapshot,
+			     struct error *err);
+
+/* The loss as an error: CORRUPT. @size is what the log holds. There must be a loss. */
+enum status evidence_loss_error(const struct evidence *evidence, uint64_t size, struct error *err);
+
+/* Move one file forward to @record, making its directory if need be. */
+enum status evidence_advance(struct evidence_file *file, const struct head_record *record,
+			     bool force, struct error *err);
+
+/* Add a sentence to the note, unless it stands there. */
+void evidence_note(struct evidence *evidence, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

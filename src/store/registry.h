@@ -1,0 +1,73 @@
+/*
+ * The key registry: which key may sign what, as of an event number. Authority is part of integrity:
+ * the signer of event N must be in the registry as of N − 1.
+ *
+ * Built only from registry events (event_is_registry()), in order. Today that is store.created,
+ * which enrols the operator as admin, and store.recovered, which begins a generation.
+ */
+#ifndef PROVENV_STORE_REGISTRY_H
+#define PROVENV_STORE_REGISTRY_H
+
+#include "store/event.h"
+#include "store/evlog.h"
+
+struct registry_key {
+	uint8_t key_id[KEY_ID_BYTES];
+	uint8_t public_key[PUBLIC_KEY_BYTES];
+	char name[KEY_NAME_BYTES_MAX + 1];
+	bool admin;
+	uint64_t from_seq; /* the event that enrolled it; it may sign later ones (and event 1
+			      itself) */
+};
+
+struct registry_generation {
+	uint64_t generation;
+	uint64_t from_seq; /* the store.recovered event; 1 for the first generation */
+};
+
+struct registry {
+	struct registry_key *keys;
+	size_t key_count;
+	struct registry_generation *generations;
+	size_t generation_count;
+	uint8_t log_id[LOG_ID_BYTES];
+	uint8_t log_key[PUBLIC_KEY_BYTES];
+};
+
+#define REGISTRY_INIT { .keys = NULL }
+
+/*
+ * Take one registry event in; when it is refused, nothing changes. @leaf_hash is of its leaf (event
+ * 1 defines the log id). CORRUPT  breaks the registry's rules: a low-order key, a key id enrolled
+ * twice, store.created not first, a generation not greater than the one before it (it need not be
+ * the next: a lost end may have held a recovery of its own) NEWER    of an unknown type
+ */
+enum status registry_apply(struct registry *registry, const struct event *event,
+			   const uint8_t leaf_hash[HASH_BYTES], struct error *err);
+
+/*
+ * Read all registry events of the snapshot, comparing each with its leaf hash in the tree;
+ * signatures are audit's business. An empty log gives an empty registry. CORRUPT, NEWER (an unknown
+ * registry event), NO_MEMORY
+ */
+enum status registry_load(struct evlog_snapshot *snapshot, struct registry *ret, struct error *err);
+
+/* Free; accepts REGISTRY_INIT. */
+void registry_release(struct registry *registry);
+
+/* The key that may sign event @seq, or NULL. */
+const struct registry_key *registry_signer(const struct registry *registry,
+					   const uint8_t key_id[KEY_ID_BYTES], uint64_t seq);
+
+/* By key id or by name, whenever enrolled; NULL when unknown. */
+const struct registry_key *registry_find(const struct registry *registry,
+					 const uint8_t key_id[KEY_ID_BYTES]);
+const struct registry_key *registry_find_name(const struct registry *registry, struct slice name);
+
+/* May @key sign an event of @type? */
+bool registry_allows(const struct registry_key *key, enum event_type type);
+
+/* The generation in force at event @seq (1 before any recovery). */
+uint64_t registry_generation_at(const struct registry *registry, uint64_t seq);
+
+#endif
