@@ -7,6 +7,13 @@
 
 #undef alloca /* <stdlib.h> brings it as a macro, which cannot be poisoned */
 
+/* Fortified libc headers define some of them as macros, which cannot be poisoned. */
+#undef strcpy
+#undef strcat
+#undef strncat
+#undef sprintf
+#undef vsprintf
+
 #pragma GCC poison strcpy strcat strncat sprintf vsprintf gets strtok atoi atol atoll atof
 #pragma GCC poison gmtime localtime ctime asctime tmpnam mktemp tempnam alloca rand srand
 

@@ -182,6 +182,11 @@ bool text_from_base64(struct slice base64, uint8_t *ret, size_t cap, size_t *ret
 {
 	size_t len;
 
+	/* libsodium 1.0.18 takes some bytes above 0x7f for characters of the alphabet. */
+	for (size_t i = 0; i < base64.len; i++) {
+		if (base64.data[i] > 0x7f)
+			return false;
+	}
 	if (sodium_base642bin(ret, cap, (const char *)base64.data, base64.len, NULL, &len, NULL,
 			      sodium_base64_VARIANT_ORIGINAL))
 		return false;

@@ -27,7 +27,7 @@ struct command {
 	const char *operands; /* "KEY [VALUE]" for usage, "" for none */
 	unsigned operands_min;
 	unsigned operands_max; /* UINT_MAX: any number */
-	unsigned flags;
+	unsigned flags;                /* enum command_flags */
 	const enum option_id *options; /* beside the ones the flags imply; ended by OPTION_END */
 	const char *summary; /* one line, no full stop */
 	const char *details; /* further paragraphs for help, or NULL */
@@ -35,8 +35,9 @@ struct command {
 	command_run run;
 };
 
-/* A family of commands, each ending with a row whose group is NULL. */
-extern const struct command *const command_families[]; /* ends with NULL */
+/* All families of commands (table.c), ended by NULL; each family ends with a row whose group is
+ * NULL. */
+extern const struct command *const command_families[];
 
 /* What a running command is given and fills. */
 struct invocation {
@@ -45,22 +46,61 @@ struct invocation {
 	struct session_options session; /* made from the global options */
 	const char *const *operands;
 	size_t operand_count;
-	bool json;      /* --json or --jsonl */
+	bool json; /* --json or --jsonl */
 	bool jsonl;
-	bool quiet;     /* -q: no chatter on stderr */
+	bool quiet; /* -q: no chatter on stderr */
 	bool verbose;
 	bool interactive; /* a person can be asked: terminals, and no --no-input */
-	struct buf out; /* stdout, written after the command returned */
-	struct buf notes; /* stderr chatter: "development/default: set A (event 12)" */
-	bool verdict;   /* write `out` although the status is not OK */
+	struct buf out;   /* stdout, written after the command returned; wiped when it is released */
+	struct buf notes; /* stderr chatter, whole lines, written after success unless quiet */
+	bool verdict;     /* write `out` although the status is not OK */
+	bool silent;      /* say nothing on stderr about the status: `out` says it all (diff) */
+	bool flushed;     /* part of the output is out: the command cannot be run again */
+	bool reader_gone; /* stdout was closed by its reader (`| head`): stop, quietly */
+	bool state_damaged; /* a closed session met rows that contradict the log */
 };
 
-/* Find by words; NULL when there is none. @verb may be NULL. */
-const struct command *command_find(const char *group, const char *verb);
-/* Does any command have this first word? Then its verbs are wanted. */
-bool command_is_group(const char *group);
+/*
+ * As session_open() with the options of the command line. Commands use this pair, so that damage of
+ * the state is noticed, mended and told. Close @session whatever the outcome.
+ */
+enum status invocation_open(struct invocation *inv, enum session_need need, struct session *session,
+			    struct error *err);
+/* Note what there is to say about the state, and close. @session may be zeroed. */
+void invocation_close(struct invocation *inv, struct session *session);
 
-/* Parse the command line, run it, print, and return the exit code. */
+/*
+ * Write `out` so far to stdout and empty it; for commands with output without bound, now and then.
+ * INTERRUPTED  nobody reads any more (reader_gone): give up, nothing is reported
+ * IO           the output could not be written
+ */
+enum status invocation_flush(struct invocation *inv, struct error *err);
+
+/* Find by words; NULL when there is none. @verb may be NULL. */
+const struct command *command_find(const struct command *const *families, const char *group,
+				   const char *verb);
+/* Does any command have this first word and a second one? Then its verbs are wanted. */
+bool command_is_group(const struct command *const *families, const char *group);
+/* Does the command take the option: always, through its flags, or by its own list? */
+bool command_takes(const struct command *command, enum option_id option);
+
+/* Append "get KEY" or "env switch NAME": words and operands. */
+void command_append_usage(struct buf *out, const struct command *command);
+
+/* Append the help of one command, of all verbs of a group, or the overview (cmd_help.c). */
+void help_append_command(struct buf *out, const struct command *command);
+void help_append_group(struct buf *out, const struct command *const *families, const char *group);
+void help_append_overview(struct buf *out, const struct command *const *families);
+/* "provenv 1.2.3" */
+void help_append_version(struct buf *out);
+
+/*
+ * Parse the command line, run the command of @families, print, and return the exit code. @argc and
+ * @argv as main() got them. Handles of signals are the caller's business: see command_main().
+ */
+int command_dispatch(const struct command *const *families, int argc, char **argv);
+
+/* Prepare the process (secrets, descriptors, signals), then dispatch over all commands. */
 int command_main(int argc, char **argv);
 
 #endif

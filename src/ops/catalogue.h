@@ -1,7 +1,8 @@
 /*
  * Catalogue files: JSON with categories, environments, databases and variable specifications, as in
- * docs/examples/catalogue.json. Read with jansson, strictly: unknown members are refused by name (but
- * those that begin with "$"), every error says where ("variables[3].min"), all at once is not promised.
+ * docs/examples/catalogue.json. Read with jansson, strictly: unknown members are refused by name
+ * (but those that begin with "$"), every error says where ("variables[3].min"), all at once is not
+ * promised.
  *
  * {"categories": [{"name", "title", "description", "status": "implemented"|"planned"}],
  *  "environments": [{"name", "title", "description", "protected", "profile"}],
@@ -21,11 +22,12 @@
 
 /* Payloads in the arena, in file order. */
 struct catalogue {
-	const struct payload **categories;   /* category.defined */
+	const struct payload **categories; /* category.defined */
 	size_t category_count;
-	const struct payload **environments; /* environment.created; profile "default" when not given */
+	const struct payload *
+		*environments; /* environment.created; profile "default" when not given */
 	size_t environment_count;
-	const struct payload **databases;    /* database.attached without environment and profile */
+	const struct payload **databases; /* database.attached without environment and profile */
 	size_t database_count;
 	const struct payload **specifications; /* variable.specified */
 	size_t specification_count;
@@ -33,13 +35,15 @@ struct catalogue {
 
 /*
  * Parse @json.
- * USAGE    malformed JSON (with line), unknown member, wrong type, duplicate name, unsound specification,
- *          unknown category (when it is not in the file, the caller's state decides: not checked here)
+ * USAGE    malformed JSON (with line), unknown member, wrong type, duplicate name, unsound
+ * specification, unknown category (when it is not in the file, the caller's state decides: not
+ * checked here)
  */
 enum status catalogue_parse(struct arena *arena, struct slice json, struct catalogue *ret,
 			    struct error *err);
 
-/* Write categories and specifications (and whatever else is given) as such a file, pretty-printed. */
+/* Write categories and specifications (and whatever else is given) as such a file, pretty-printed.
+ */
 enum status catalogue_print(const struct catalogue *catalogue, struct buf *ret, struct error *err);
 
 /* The text of a language map to show: "und", else "en", else the first; empty when absent. */

@@ -11,7 +11,6 @@
 
 #include <inttypes.h>
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fault.h"
@@ -19,6 +18,8 @@
 #include "base/text.h"
 #include "ops/secrets.h"
 #include "store/vault.h"
+
+#include "base/banned.h"
 
 #define CLOCK_AHEAD_MAX_MS (UINT64_C(2) * 366 * 24 * 3600 * 1000)
 

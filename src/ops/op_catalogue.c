@@ -3,13 +3,14 @@
  */
 #include "ops/op_catalogue.h"
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "ops/op_profile.h"
 #include "ops/value_check.h"
 #include "projections/tables.h"
 #include "store/event_codec.h"
+
+#include "base/banned.h"
 
 static enum status note(struct plan *plan, enum plan_kind kind, enum plan_op op, struct slice name,
 			struct error *err)
@@ -88,6 +89,14 @@ static enum status unknown_category(struct session *session, struct slice name, 
 	return error_hint(err, STATUS_NOT_FOUND, "make it: provenv category set NAME");
 }
 
+enum status op_find_category(struct session *session, struct slice name, struct definition *ret,
+			     struct error *err)
+{
+	enum status status = state_category(&session->view, name, ret, err);
+
+	return status == STATUS_NOT_FOUND ? unknown_category(session, name, err) : status;
+}
+
 enum status decide_category_remove(struct session *session, const void *category_args,
 				   struct plan *plan, struct error *err)
 {
@@ -95,10 +104,8 @@ enum status decide_category_remove(struct session *session, const void *category
 	struct definition category, *specifications;
 	struct payload *payload;
 	size_t count;
-	enum status status = state_category(&session->view, args->name, &category, err);
+	enum status status = op_find_category(session, args->name, &category, err);
 
-	if (status == STATUS_NOT_FOUND)
-		return unknown_category(session, args->name, err);
 	if (!status)
 		status = state_specifications(&session->view, &specifications, &count, err);
 	if (status)
@@ -188,12 +195,8 @@ static enum status check_category(struct session *session, const struct payload 
 {
 	struct slice name = payload_get_text(payload, FIELD_CATEGORY);
 	struct definition category;
-	enum status status;
 
-	if (!name.len)
-		return STATUS_OK;
-	status = state_category(&session->view, name, &category, err);
-	return status == STATUS_NOT_FOUND ? unknown_category(session, name, err) : status;
+	return name.len ? op_find_category(session, name, &category, err) : STATUS_OK;
 }
 
 enum status decide_specification_set(struct session *session, const void *specification_args,
@@ -229,19 +232,26 @@ enum status decide_specification_set(struct session *session, const void *specif
 	return status;
 }
 
+enum status op_find_specification(struct session *session, struct slice key, struct definition *ret,
+				  struct error *err)
+{
+	enum status status = state_specification(&session->view, key, ret, err);
+
+	if (status != STATUS_NOT_FOUND)
+		return status;
+	return error_hint(
+		err, error_set(err, status, "'" SLICE_FMT "' has no specification", SLICE_ARG(key)),
+		"list them: provenv spec ls");
+}
+
 enum status decide_specification_remove(struct session *session, const void *specification_args,
 					struct plan *plan, struct error *err)
 {
 	const struct specification_args *args = specification_args;
 	struct definition before;
 	struct payload *payload;
-	enum status status = state_specification(&session->view, args->key, &before, err);
+	enum status status = op_find_specification(session, args->key, &before, err);
 
-	if (status == STATUS_NOT_FOUND)
-		return error_hint(err,
-				  error_set(err, status, "'" SLICE_FMT "' has no specification",
-					    SLICE_ARG(args->key)),
-				  "list them: provenv spec ls");
 	if (status)
 		return status;
 	payload = plan_event(plan, EVENT_VARIABLE_UNSPECIFIED);

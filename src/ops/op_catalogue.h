@@ -7,6 +7,14 @@
 #include "ops/catalogue.h"
 #include "ops/commit.h"
 
+/* The category must exist: else NOT_FOUND with the nearest name as a hint. */
+enum status op_find_category(struct session *session, struct slice name, struct definition *ret,
+			     struct error *err);
+
+/* The key must have a specification: else NOT_FOUND. */
+enum status op_find_specification(struct session *session, struct slice key, struct definition *ret,
+				  struct error *err);
+
 struct category_args {
 	struct slice name;
 	const char *title; /* NULL: keep what it has */

@@ -1,10 +1,11 @@
 /*
  * Checking a profile against the specifications; see op_variable.h.
  */
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "ops/op_variable.h"
 #include "ops/value_check.h"
+
+#include "base/banned.h"
 
 struct problems {
 	struct session *session;

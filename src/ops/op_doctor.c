@@ -5,13 +5,14 @@
 
 #include <inttypes.h>
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/rng.h"
 #include "store/paths.h"
 #include "store/vault.h"
+
+#include "base/banned.h"
 
 struct doctor {
 	struct session *session;

@@ -3,7 +3,6 @@
  */
 #include "ops/op_environment.h"
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "ops/catalogue.h"
@@ -11,6 +10,8 @@
 #include "ops/secrets.h"
 #include "store/event_codec.h"
 #include "store/seal.h"
+
+#include "base/banned.h"
 
 static enum status note(struct plan *plan, enum plan_op op, struct slice name, const char *before,
 			const char *after, struct error *err)

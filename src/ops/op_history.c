@@ -3,8 +3,9 @@
  */
 #include "ops/op_history.h"
 
-#include "base/banned.h"
 #include "ops/state_diff.h"
+
+#include "base/banned.h"
 
 static bool changes_key(const struct payload *payload, const struct history_filter *filter)
 {

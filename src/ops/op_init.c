@@ -8,7 +8,6 @@
 
 #include <inttypes.h>
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -17,6 +16,8 @@
 #include "ops/op_catalogue.h"
 #include "ops/op_environment.h"
 #include "store/paths.h"
+
+#include "base/banned.h"
 
 void init_result_release(struct init_result *result)
 {

@@ -1,13 +1,14 @@
 /*
  * Keys and checkpoints; see op_store.h.
  */
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/text.h"
 #include "ops/op_store.h"
 #include "store/checkpoint.h"
 #include "store/paths.h"
+
+#include "base/banned.h"
 
 /* The file name of the log's own key: op_init.c gave it. */
 static void log_key_name(const struct registry *registry, char ret[KEY_NAME_BYTES_MAX + 1])

@@ -3,13 +3,14 @@
  */
 #include "ops/op_profile.h"
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "ops/catalogue.h"
 #include "ops/secrets.h"
 #include "store/event_codec.h"
 #include "store/payload_clone.h"
+
+#include "base/banned.h"
 
 static void decoder_cleanup(struct event_decoder **decoder)
 {

@@ -9,11 +9,12 @@
 
 #include <inttypes.h>
 
-#include "base/banned.h"
 #include "base/text.h"
 #include "ops/op_environment.h"
 #include "ops/op_profile.h"
 #include "ops/value_check.h"
+
+#include "base/banned.h"
 
 struct compensation {
 	struct session *session;

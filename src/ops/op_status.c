@@ -1,11 +1,12 @@
 /*
  * Status at a glance; see op_store.h. Quick by design: the full check is op_verify.c.
  */
-#include "base/banned.h"
 #include "base/text.h"
 #include "ops/op_store.h"
 #include "ops/op_variable.h"
 #include "store/event_codec.h"
+
+#include "base/banned.h"
 
 const char *completeness_name(enum completeness completeness)
 {
@@ -48,6 +49,7 @@ static enum status fill_last(struct session *session, struct store_status *ret, 
 	if (status)
 		return status;
 	ret->head_seq = session->view.at;
+	memcpy(ret->head_hash, last->leaf_hash, HASH_BYTES);
 	ret->head_ms = last->decoded.event.time_ms;
 	ret->last_type = arena_copy(&session->arena, last->decoded.type_name);
 	ret->last_actor = session_actor(session, &last->decoded.event);

@@ -22,6 +22,7 @@ struct store_status {
 	uint64_t head_seq;
 	uint64_t head_ms;
 	uint8_t root[HASH_BYTES];
+	uint8_t head_hash[HASH_BYTES]; /* leaf hash of the head, for --if-head */
 	struct slice environment;
 	struct slice profile;
 	bool is_protected;

@@ -6,11 +6,12 @@
 #include <inttypes.h>
 #include <sodium.h>
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "ops/secrets.h"
 #include "ops/value_check.h"
+
+#include "base/banned.h"
 
 void variable_info_release(struct variable_info *info)
 {

@@ -9,13 +9,14 @@
 
 #include <inttypes.h>
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "ops/secrets.h"
 #include "store/checkpoint.h"
 #include "store/headfile.h"
 #include "store/paths.h"
+
+#include "base/banned.h"
 
 void verify_result_release(struct verify_result *result)
 {

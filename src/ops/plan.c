@@ -5,9 +5,10 @@
 
 #include <stdlib.h>
 
-#include "base/banned.h"
 #include "base/limits.h"
 #include "store/seal.h"
+
+#include "base/banned.h"
 
 enum {
 	/* What envelope, field names and lengths add to the bytes of a change, generously. */

@@ -6,10 +6,11 @@
 #include <inttypes.h>
 #include <sodium.h>
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "store/event_codec.h"
 #include "store/vault.h"
+
+#include "base/banned.h"
 
 static struct seal_place place_of(const struct session *session,
 				  const uint8_t command_id[COMMAND_ID_BYTES], uint32_t part,
@@ -68,6 +69,11 @@ static enum status seal_one(struct session *session, const struct plan *plan,
 	if (status)
 		return status;
 	memcpy(secret->sealed, sealed.data, sealed.len);
+	/* A crash before the append may have left a file here: the id is in no event, so it is
+	 * ours. */
+	status = vault_remove(store_vault_dir(session->store), &place, err);
+	if (status)
+		return status;
 	return vault_write(store_vault_dir(session->store), &place, &entry, err);
 }
 

@@ -5,11 +5,12 @@
 
 #include <inttypes.h>
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "store/paths.h"
+
+#include "base/banned.h"
 
 const char *session_str(struct session *session, struct slice text)
 {

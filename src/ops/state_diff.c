@@ -4,10 +4,11 @@
  */
 #include "ops/state_diff.h"
 
-#include "base/banned.h"
 #include "base/text.h"
 #include "ops/catalogue.h"
 #include "store/event_codec.h"
+
+#include "base/banned.h"
 
 struct differ {
 	struct session *session;

@@ -1,9 +1,11 @@
 /*
- * Checking a value against its specification (variable.specified), and a specification against itself.
+ * Checking a value against its specification (variable.specified), and a specification against
+ * itself.
  *
  * Types: string; int (64-bit, decimal); decimal (exact, up to 64 digits); bool (true, false); enum;
  * url (scheme://host…); path (not empty, one line); json (one RFC 8259 value). Then enum, pattern
- * (PCRE2, the whole value must match, bounded work), min and max (exact comparison; for string, json, url and path: not allowed).
+ * (PCRE2, the whole value must match, bounded work), min and max (exact comparison; for string,
+ * json, url and path: not allowed).
  */
 #ifndef PROVENV_OPS_VALUE_CHECK_H
 #define PROVENV_OPS_VALUE_CHECK_H
@@ -16,8 +18,7 @@
  *          the maximum 100 %"; never the value of a secret
  * NEWER    the specification's type is not known here
  */
-enum status value_check(const struct payload *specification, struct slice value,
-			struct error *err);
+enum status value_check(const struct payload *specification, struct slice value, struct error *err);
 
 /*
  * Is the specification sound? Known type, enum only with values, min ≤ max and only on numbers, the

@@ -5,9 +5,10 @@
  */
 #include "projections/apply.h"
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "projections/tables.h"
+
+#include "base/banned.h"
 
 enum {
 	BASE_CHAIN_MAX = 64 /* profiles falling through to each other; a longer chain is a circle */

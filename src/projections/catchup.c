@@ -6,11 +6,12 @@
 #include <assert.h>
 #include <inttypes.h>
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "projections/apply.h"
 #include "projections/tables.h"
 #include "store/event_codec.h"
+
+#include "base/banned.h"
 
 struct catchup {
 	struct db *db;

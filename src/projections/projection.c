@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/fs.h"
@@ -20,6 +19,8 @@
 #include "projections/catchup.h"
 #include "projections/state.h"
 #include "projections/tables.h"
+
+#include "base/banned.h"
 
 enum {
 	POINTER_BYTES_MAX = 32,

@@ -5,10 +5,11 @@
 
 #include <inttypes.h>
 
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "projections/tables.h"
 #include "store/payload_clone.h"
+
+#include "base/banned.h"
 
 static struct db *db_of(const struct state_view *view)
 {

@@ -4,10 +4,11 @@
  * Variables are walked profile by profile, since that is how past states are read by index; the
  * order of entries stays the order of paths.
  */
-#include "base/banned.h"
 #include "base/cleanup.h"
 #include "projections/state.h"
 #include "projections/tables.h"
+
+#include "base/banned.h"
 
 /* A walk of one table into the hasher. */
 struct walk {

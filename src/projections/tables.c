@@ -5,10 +5,11 @@
 
 #include <assert.h>
 
-#include "base/banned.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "projections/schema.h"
+
+#include "base/banned.h"
 
 enum column_kind {
 	COLUMN_TEXT,

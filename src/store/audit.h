@@ -1,11 +1,11 @@
 /*
  * Audit: check everything a log promises, and name the first event that breaks it.
  *
- * Checked per event: the leaf is there and the one valid encoding of an event; its number, log id and
- * prev link; its time is not before its predecessor's; its part and parts continue the command; its
- * key was enrolled before and has authority; its signature; its Merkle row; its command is indexed.
- * At the end: the row counts of the indexes and the last command is complete.
- * An event of a later provenv is checked in its envelope, chain and signature.
+ * Checked per event: the leaf is there and the one valid encoding of an event; its number, log id
+ * and prev link; its time is not before its predecessor's; its part and parts continue the command;
+ * its key was enrolled before and has authority; its signature; its Merkle row; its command is
+ * indexed. At the end: the row counts of the indexes and the last command is complete. An event of
+ * a later provenv is checked in its envelope, chain and signature.
  *
  * Runs in a child process, because a corrupt page can kill whoever touches it: the caller survives
  * and learns at which event the child died. Signatures are spread over threads.
@@ -21,19 +21,20 @@ struct audit_options {
 	unsigned threads;    /* 0: one per processor, at most 16 */
 	uint64_t since_size; /* events up to here are taken as checked before (0: check all) */
 	uint8_t since_root[HASH_BYTES]; /* root at since_size; compared */
-	void (*progress)(void *context, uint64_t done, uint64_t total); /* may be NULL; caller's thread */
+	void (*progress)(void *context, uint64_t done,
+			 uint64_t total); /* may be NULL; caller's thread */
 	void *context;
 };
 
 struct audit_report {
 	bool ok;
-	bool newer;                  /* events of a later provenv are in the log */
-	uint64_t events;             /* in the log */
+	bool newer;      /* events of a later provenv are in the log */
+	uint64_t events; /* in the log */
 	uint64_t signatures_checked;
-	uint64_t first_bad;          /* number of the first bad event; 0: none, or not tied to one event */
-	uint64_t valid_size;         /* events of the longest valid prefix that ends a command */
-	uint8_t root[HASH_BYTES];    /* recomputed, over all events, when ok; else over valid_size */
-	char message[512];           /* what is wrong, in a sentence; empty when ok */
+	uint64_t first_bad;  /* number of the first bad event; 0: none, or not tied to one event */
+	uint64_t valid_size; /* events of the longest valid prefix that ends a command */
+	uint8_t root[HASH_BYTES]; /* recomputed, over all events, when ok; else over valid_size */
+	char message[512];        /* what is wrong, in a sentence; empty when ok */
 };
 
 /*

@@ -72,13 +72,17 @@ struct worker {
 /* --- findings --------------------------------------------------------------------------------- */
 
 static void find(struct audit_checks *checks, uint64_t seq, const char *format, va_list args)
+	__attribute__((format(printf, 3, 0)));
+
+static void find(struct audit_checks *checks, uint64_t seq, const char *format, va_list args)
 {
 	uint64_t rank = seq ? seq : UINT64_MAX;
 	char *message = checks->finding.message;
 	int used = 0;
 
 	(void)pthread_mutex_lock(&checks->lock);
-	if (!checks->found || rank < atomic_load(&checks->least_bad)) {
+	if (checks->failure.status == STATUS_OK &&
+	    (!checks->found || rank < atomic_load(&checks->least_bad))) {
 		checks->found = true;
 		checks->finding.seq = seq;
 		if (seq)
@@ -110,8 +114,9 @@ static void fail(struct audit_checks *checks, const struct error *why)
 
 void audit_find_error(struct audit_checks *checks, uint64_t seq, const struct error *why)
 {
-	char prefix[48];
-	size_t skip;
+	const char *text = why->text;
+	char name[32];
+	int named;
 
 	if (why->status != STATUS_CORRUPT && why->status != STATUS_NOT_FOUND &&
 	    why->status != STATUS_NEWER) {
@@ -119,9 +124,10 @@ void audit_find_error(struct audit_checks *checks, uint64_t seq, const struct er
 		return;
 	}
 	/* Many texts name the event themselves. */
-	(void)snprintf(prefix, sizeof(prefix), "event %" PRIu64 ": ", seq);
-	skip = strncmp(why->text, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0;
-	audit_find(checks, seq, "%s", why->text + skip);
+	named = snprintf(name, sizeof(name), "event %" PRIu64, seq);
+	if (strncmp(text, name, (size_t)named) == 0 && strchr(": ", text[named]))
+		text += (size_t)named + strspn(text + named, ": ");
+	audit_find(checks, seq, "%s", text);
 }
 
 /* For the checks below: note a finding about the event that was read, and answer "not good". */
@@ -211,9 +217,8 @@ static bool begin_after(struct worker *worker, uint64_t seq)
 		return true;
 	worker->before.command_bytes = 0;
 	for (uint64_t i = seq - part; i < seq; i++) {
-		enum status status = evlog_leaf(worker->snapshot, i, &leaf, &why);
-
-		if (status)
+		atomic_store_explicit(worker->position, i, memory_order_relaxed);
+		if (evlog_leaf(worker->snapshot, i, &leaf, &why))
 			return refuse_error(worker, i, &why);
 		worker->before.command_bytes += leaf.len;
 	}

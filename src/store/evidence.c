@@ -77,6 +77,7 @@ static enum status read_file(struct evidence *evidence, struct evidence_file *fi
 
 	file->missing = false;
 	file->usable = false;
+	file->noted = false;
 	if (file->path.len == 0)
 		return STATUS_OK;
 	status = headfile_read(buf_str(&file->path), &file->record, &why);
@@ -92,6 +93,7 @@ static enum status read_file(struct evidence *evidence, struct evidence_file *fi
 	} else {
 		file->usable = true;
 	}
+	file->noted = !file->usable && !file->missing;
 	return STATUS_OK;
 }
 

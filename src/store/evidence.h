@@ -3,8 +3,8 @@
  * log. Part of store.c; nobody else needs it.
  *
  * Invariants: evidence is read before the snapshot it is compared with begins, so that a writer in
- * between never looks like a loss; no evidence of a loss is overwritten, but by evidence_reset().
- * What cannot be used as evidence is no evidence, and is said in the note.
+ * between never looks like a loss; no evidence of a loss is overwritten, but by
+ * store_reset_evidence(). What cannot be used as evidence is no evidence, and is said in the note.
  */
 #ifndef PROVENV_STORE_EVIDENCE_H
 #define PROVENV_STORE_EVIDENCE_H
@@ -19,6 +19,7 @@ struct evidence_file {
 	struct buf path; /* empty: nobody knows where it would be */
 	bool missing;    /* no such file */
 	bool usable;     /* record is of this log */
+	bool noted;      /* neither of both: the note says why */
 	bool behind;     /* missing, or of fewer events than the log holds */
 	struct head_record record;
 };

@@ -81,7 +81,7 @@ enum status evlog_row(struct evlog_snapshot *snapshot, uint64_t seq, struct slic
 enum status evlog_leaf_hash(struct evlog_snapshot *snapshot, uint64_t seq, uint8_t ret[HASH_BYTES],
 			    struct error *err)
 {
-	struct slice row;
+	struct slice row = { .data = NULL };
 	enum status status;
 
 	if (seq == 0) {
@@ -91,6 +91,7 @@ enum status evlog_leaf_hash(struct evlog_snapshot *snapshot, uint64_t seq, uint8
 	status = evlog_row(snapshot, seq, &row, err);
 	if (status)
 		return status;
+	assert(row.data); /* evlog_row() gives at least one hash */
 	memcpy(ret, row.data, HASH_BYTES);
 	return STATUS_OK;
 }
@@ -124,7 +125,7 @@ static enum status stored_node(void *context, unsigned level, uint64_t index,
 			       uint8_t ret[HASH_BYTES], struct error *err)
 {
 	struct evlog_snapshot *snapshot = context;
-	struct slice row;
+	struct slice row = { .data = NULL };
 	enum status status;
 
 	if (level >= MERKLE_LEVELS_MAX || index >= snapshot->size >> level)
@@ -135,6 +136,7 @@ static enum status stored_node(void *context, unsigned level, uint64_t index,
 	status = evlog_row(snapshot, (index + 1) << level, &row, err);
 	if (status)
 		return status;
+	assert(row.data);
 	memcpy(ret, row.data + (size_t)level * HASH_BYTES, HASH_BYTES);
 	return STATUS_OK;
 }
@@ -228,6 +230,7 @@ static enum status make_rows(struct merkle_frontier *frontier, const struct evlo
 	size_t bytes = MERKLE_ROW_BYTES_MAX;
 	uint8_t *next;
 
+	assert(count > 0);
 	for (size_t i = 0; i < count; i++)
 		bytes += (size_t)merkle_row_hashes(frontier->size + i) * HASH_BYTES;
 	ret->rows = calloc(count, sizeof(*ret->rows));
@@ -252,11 +255,9 @@ enum status evlog_append(struct evlog *log, uint64_t size, const struct evlog_en
 			 size_t count, struct error *err)
 {
 	struct row_set set AUTO(row_set_release) = { .rows = NULL };
-	struct merkle_frontier frontier;
-	enum status status;
+	struct merkle_frontier frontier = { .size = size };
+	enum status status = check_entries(entries, count, err);
 
-	assert(count > 0);
-	status = check_entries(entries, count, err);
 	if (!status)
 		status = load_frontier(log, size, &frontier, err);
 	if (!status)

@@ -8,9 +8,9 @@
  * and two derived indexes: command id → first event of the command; the numbers of the events the
  * store layer itself needs (event_is_registry()).
  *
- * Invariants: append is atomic, durable before it returns, and compare-and-swap on the size; nothing
- * appended ever changes. A snapshot is a consistent view: it never sees a part of an append.
- * The log signs nothing, decodes nothing and knows no policy.
+ * Invariants: append is atomic, durable before it returns, and compare-and-swap on the size;
+ * nothing appended ever changes. A snapshot is a consistent view: it never sees a part of an
+ * append. The log signs nothing, decodes nothing and knows no policy.
  */
 #ifndef PROVENV_STORE_EVLOG_H
 #define PROVENV_STORE_EVLOG_H
@@ -61,15 +61,15 @@ struct evlog_ops {
 			      struct error *err);
 	enum status (*append)(struct evlog *log, uint64_t size, const struct evlog_entry *entries,
 			      const struct slice *rows, size_t count, struct error *err);
-	enum status (*watch)(struct evlog *log, uint64_t size, uint64_t wait_ms,
-			     uint64_t *ret_size, struct error *err);
+	enum status (*watch)(struct evlog *log, uint64_t size, uint64_t wait_ms, uint64_t *ret_size,
+			     struct error *err);
 	void (*close)(struct evlog *log);
 };
 
 /*
  * Embedded first in every backend's own struct, which sets `ops` and `frontier_lock` =
- * PTHREAD_MUTEX_INITIALIZER and leaves the rest zero. What the log held at one size never changes, so
- * the frontier of the last append saves reading it for the next.
+ * PTHREAD_MUTEX_INITIALIZER and leaves the rest zero. What the log held at one size never changes,
+ * so the frontier of the last append saves reading it for the next.
  */
 struct evlog {
 	const struct evlog_ops *ops;
@@ -101,8 +101,8 @@ enum status evlog_leaf(struct evlog_snapshot *snapshot, uint64_t seq, struct sli
 enum status evlog_row(struct evlog_snapshot *snapshot, uint64_t seq, struct slice *ret,
 		      struct error *err);
 /* The stored leaf hash of event @seq, from its row. For @seq 0: zeros. */
-enum status evlog_leaf_hash(struct evlog_snapshot *snapshot, uint64_t seq,
-			    uint8_t ret[HASH_BYTES], struct error *err);
+enum status evlog_leaf_hash(struct evlog_snapshot *snapshot, uint64_t seq, uint8_t ret[HASH_BYTES],
+			    struct error *err);
 /* The first event of the command. NOT_FOUND (without text) when the log holds no such command. */
 enum status evlog_command(struct evlog_snapshot *snapshot,
 			  const uint8_t command_id[COMMAND_ID_BYTES], uint64_t *ret_seq,

@@ -8,11 +8,11 @@
  *   meta      "format" → u32be 1; "txn" → u64be id of the transaction that wrote it
  *
  * Rules, each from a measured trap (DESIGN §4.5): default sync flags only; one environment per
- * (device, inode) and process; the data descriptor gets O_CLOEXEC; directory fsynced after creation;
- * the file's size is checked against its last page before a page is touched; MAP_RESIZED adopts,
- * MAP_FULL grows and retries; EINTR in commit re-runs the transaction; EIO latches the log read-only
- * until reopened; a reader whose "txn" differs from LMDB's own transaction id means that a torn meta
- * page dropped a commit.
+ * (device, inode) and process; the data descriptor gets O_CLOEXEC; directory fsynced after
+ * creation; the file's size is checked against its last page before a page is touched; MAP_RESIZED
+ * adopts, MAP_FULL grows and retries; EINTR in commit re-runs the transaction; EIO latches the log
+ * read-only until reopened; a reader whose "txn" differs from LMDB's own transaction id means that
+ * a torn meta page dropped a commit.
  */
 #ifndef PROVENV_STORE_EVLOG_LMDB_H
 #define PROVENV_STORE_EVLOG_LMDB_H
@@ -40,9 +40,10 @@ struct evlog_lmdb_options {
  * IO         the file system is unfit (network) or refuses
  *
  * A handle is of the process that opened it: in a child made by fork every call fails, and closing
- * it there leaves the parent's alone. Snapshots may move between threads; a log may be used by many.
+ * it there leaves the parent's alone. Snapshots may move between threads; a log may be used by
+ * many.
  */
-enum status evlog_lmdb_open(const char *path, struct evlog_lmdb_options options,
-			    struct evlog **ret, struct error *err);
+enum status evlog_lmdb_open(const char *path, struct evlog_lmdb_options options, struct evlog **ret,
+			    struct error *err);
 
 #endif

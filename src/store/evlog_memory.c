@@ -1,8 +1,8 @@
 /*
  * The log in memory, for tests and simulation.
  *
- * Invariants: a record is never moved nor freed before the log is closed, so that a slice stays good;
- * only the arrays that point at records move, and those are read and changed under the mutex.
+ * Invariants: a record is never moved nor freed before the log is closed, so that a slice stays
+ * good; only the arrays that point at them move, and those are read and changed under the mutex.
  * A snapshot is nothing but a size: what lies past it is not shown.
  * Must not know what a leaf means.
  */
@@ -32,6 +32,11 @@ struct record {
 	uint8_t bytes[];
 };
 
+/* A pointer in a struct, so that an array of them is not taken for something else. */
+struct event_slot {
+	struct record *record;
+};
+
 struct command {
 	uint8_t id[COMMAND_ID_BYTES];
 	uint64_t seq;
@@ -41,7 +46,7 @@ struct memory_log {
 	struct evlog log;
 	pthread_mutex_t lock;
 	pthread_cond_t grown;
-	struct record **records; /* of event i + 1 */
+	struct event_slot *slots; /* of event i + 1 */
 	struct command *commands; /* by id */
 	uint64_t *registry;       /* ascending */
 	size_t size;
@@ -84,7 +89,7 @@ static const struct record *record_of(struct evlog_snapshot *snapshot, uint64_t 
 	const struct record *record;
 
 	(void)pthread_mutex_lock(&memory->lock);
-	record = memory->records[seq - 1];
+	record = memory->slots[seq - 1].record;
 	(void)pthread_mutex_unlock(&memory->lock);
 	return record;
 }
@@ -188,11 +193,12 @@ static enum status memory_counts(struct evlog_snapshot *snapshot, struct evlog_c
 
 /* --- appending -------------------------------------------------------------------------------- */
 
-/* Make room for @count events in all arrays. One that grew before the next could not does no harm. */
+/* Make room for @count events in all arrays. One that grew before the next could not does no harm.
+ */
 static bool reserve(struct memory_log *memory, size_t count)
 {
 	size_t capacity = memory->capacity ? memory->capacity : CAPACITY_MIN;
-	struct record **records;
+	struct event_slot *slots;
 	struct command *commands;
 	uint64_t *registry;
 
@@ -200,16 +206,16 @@ static bool reserve(struct memory_log *memory, size_t count)
 		capacity *= 2;
 	if (capacity == memory->capacity)
 		return true;
-	records = reallocarray(memory->records, capacity, sizeof(*records));
-	if (records)
-		memory->records = records;
+	slots = reallocarray(memory->slots, capacity, sizeof(*slots));
+	if (slots)
+		memory->slots = slots;
 	commands = reallocarray(memory->commands, capacity, sizeof(*commands));
 	if (commands)
 		memory->commands = commands;
 	registry = reallocarray(memory->registry, capacity, sizeof(*registry));
 	if (registry)
 		memory->registry = registry;
-	if (!records || !commands || !registry)
+	if (!slots || !commands || !registry)
 		return false;
 	memory->capacity = capacity;
 	return true;
@@ -229,17 +235,17 @@ static struct record *record_new(struct slice leaf, struct slice row)
 }
 
 /* Put the records behind the last one, where nobody looks before `size` is moved. */
-static bool stage_records(struct memory_log *memory, const struct evlog_entry *entries,
+static bool stage_entries(struct memory_log *memory, const struct evlog_entry *entries,
 			  const struct slice *rows, size_t count)
 {
-	struct record **records = memory->records + memory->size;
+	struct event_slot *slots = memory->slots + memory->size;
 
 	for (size_t i = 0; i < count; i++) {
-		records[i] = record_new(entries[i].leaf, rows[i]);
-		if (records[i])
+		slots[i].record = record_new(entries[i].leaf, rows[i]);
+		if (slots[i].record)
 			continue;
 		while (i > 0)
-			free(records[--i]);
+			free(slots[--i].record);
 		return false;
 	}
 	return true;
@@ -274,8 +280,7 @@ static void index_entry(struct memory_log *memory, const struct evlog_entry *ent
 		size_t place = command_place(memory, entry->command_id);
 		struct command *command = memory->commands + place;
 
-		memmove(command + 1, command,
-			(memory->command_count - place) * sizeof(*command));
+		memmove(command + 1, command, (memory->command_count - place) * sizeof(*command));
 		memcpy(command->id, entry->command_id, COMMAND_ID_BYTES);
 		command->seq = seq;
 		memory->command_count++;
@@ -289,12 +294,12 @@ static enum status append_locked(struct memory_log *memory, uint64_t size,
 	enum status status;
 
 	if (memory->size != size)
-		return error_set(err, STATUS_CONFLICT,
-				 "the log holds %zu events, not %" PRIu64, memory->size, size);
+		return error_set(err, STATUS_CONFLICT, "the log holds %zu events, not %" PRIu64,
+				 memory->size, size);
 	status = check_commands(memory, entries, count, err);
 	if (status)
 		return status;
-	if (!reserve(memory, count) || !stage_records(memory, entries, rows, count))
+	if (!reserve(memory, count) || !stage_entries(memory, entries, rows, count))
 		return error_no_memory(err);
 	for (size_t i = 0; i < count; i++)
 		index_entry(memory, &entries[i], size + i + 1);
@@ -344,8 +349,8 @@ static void memory_close(struct evlog *log)
 	struct memory_log *memory = memory_of(log);
 
 	for (size_t i = 0; i < memory->size; i++)
-		free(memory->records[i]);
-	free(memory->records);
+		free(memory->slots[i].record);
+	free(memory->slots);
 	free(memory->commands);
 	free(memory->registry);
 	(void)pthread_cond_destroy(&memory->grown);
@@ -373,8 +378,8 @@ enum status evlog_memory_open(struct evlog **ret, struct error *err)
 
 	if (!memory)
 		return error_no_memory(err);
-	memory->log = (struct evlog){ .ops = &memory_ops,
-				      .frontier_lock = PTHREAD_MUTEX_INITIALIZER };
+	memory->log =
+		(struct evlog){ .ops = &memory_ops, .frontier_lock = PTHREAD_MUTEX_INITIALIZER };
 	memory->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	/* The clock that evlog_watch() counts by: a step of the other one must not wake anybody. */
 	(void)pthread_condattr_init(&attributes);

@@ -1,8 +1,8 @@
 /*
  * The head file: two slots, written in turn.
  *
- * Invariants: the slot with the newest record is never the one written to; a file changes only under
- * its lock; a record that cannot be understood is not overwritten unless the caller insists.
+ * Invariants: the slot with the newest record is never the one written to; a file changes only
+ * under its lock; a record that cannot be understood is not overwritten unless the caller insists.
  * Must not know what loss is, nor compare with the log (evidence.c does).
  */
 #include "store/headfile.h"

@@ -3,8 +3,9 @@
  *
  * Two 512-byte slots, written in turn; each: "PVHEAD01" ‖ log_id[16] ‖ u64be counter ‖ u64be size ‖
  * root[32] ‖ zeros ‖ SHA-256 of all before in the last 32 bytes. The valid slot with the greater
- * counter counts, so a torn write costs one step, never the file. Moved forward under a lock and never backward: two
- * writers may finish in either order. No sync of its own; it is evidence, not data.
+ * counter counts, so a torn write costs one step, never the file. Moved forward under a lock and
+ * never backward: two writers may finish in either order. No sync of its own; it is evidence, not
+ * data.
  */
 #ifndef PROVENV_STORE_HEADFILE_H
 #define PROVENV_STORE_HEADFILE_H
@@ -15,9 +16,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 
-enum {
-	HEADFILE_SLOT_BYTES = 512
-};
+enum { HEADFILE_SLOT_BYTES = 512 };
 
 struct head_record {
 	uint8_t log_id[LOG_ID_BYTES];
@@ -33,15 +32,14 @@ struct head_record {
 enum status headfile_read(const char *path, struct head_record *ret, struct error *err);
 
 /*
- * Move forward to @record, creating the file (0600) if need be. OK and unchanged when the file holds
- * the same, or a greater size of the same log. @force also moves backward, and over whatever is
- * refused without it: only for an accepted loss.
+ * Move forward to @record, creating the file (0600) if need be. OK and unchanged when the file
+ * holds the same, or a greater size of the same log. @force also moves backward, and over whatever
+ * is refused without it: only for an accepted loss.
  *
  * CONFLICT   the file is of another log
- * CORRUPT    no valid slot, or another root for the same size: what it is evidence of must be looked
- *            at before it is overwritten
- * NOT_FOUND  there is no such directory
- * LOCKED     another process kept the lock for two seconds
+ * CORRUPT    no valid slot, or another root for the same size: what it is evidence of must be
+ * looked at before it is overwritten NOT_FOUND  there is no such directory LOCKED     another
+ * process kept the lock for two seconds
  */
 enum status headfile_advance(const char *path, const struct head_record *record, bool force,
 			     struct error *err);

@@ -101,12 +101,13 @@ static size_t parent_len(const char *path, size_t len)
 
 /*
  * Look for .provenv in the working directory and in each directory above it. A directory that may
- * not be looked into is passed over, and so is a working directory that no longer has a path.
+ * not be looked into is passed over, and so is a working directory that has no path, or too long a
+ * one.
  */
 static bool find_upward(struct buf *ret)
 {
-	char *cwd AUTO_FREE = getcwd(NULL, 0);
-	size_t len = cwd && *cwd == '/' ? strlen(cwd) : 0;
+	char cwd[PATH_BYTES_MAX];
+	size_t len = getcwd(cwd, sizeof(cwd)) && cwd[0] == '/' ? strlen(cwd) : 0;
 
 	while (len > 0) {
 		size_t parent = parent_len(cwd, len);

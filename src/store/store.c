@@ -183,7 +183,9 @@ void store_advance(struct store *store, struct evidence_file *file,
 {
 	struct error why = ERROR_INIT;
 
-	if (evidence_advance(file, record, false, &why))
+	if (!evidence_advance(file, record, false, &why))
+		file->noted = false;
+	else if (!file->noted)
 		evidence_note(&store->evidence, "cannot note how far the log is: %s", why.text);
 }
 
@@ -259,9 +261,13 @@ enum status store_reset_evidence(struct store *store, struct error *err)
 		status = evidence_advance(&store->evidence.head, &record, true, err);
 	if (!status)
 		status = evidence_advance(&store->evidence.checkpoint, &record, true, err);
-	if (!status)
-		store->evidence.loss = (struct store_loss){ .evidence = EVIDENCE_NONE };
-	return status;
+	if (status)
+		return status;
+	store->evidence.loss = (struct store_loss){ .evidence = EVIDENCE_NONE };
+	store->evidence.head.noted = false;
+	store->evidence.checkpoint.noted = false;
+	buf_clear(&store->evidence.note);
+	return STATUS_OK;
 }
 
 /* --- making and opening ----------------------------------------------------------------------- */

@@ -70,7 +70,7 @@ bool store_has_checkpoint(const struct store *store);
 /*
  * What was wrong with the evidence itself, in words, or NULL: damaged, unreadable or another log's
  * when the store was opened, or not moved forward since (what was appended is durable all the same).
- * Lives until the next append or close.
+ * Lives until the next append, reset or close.
  */
 const char *store_evidence_note(const struct store *store);
 
@@ -123,7 +123,7 @@ enum status store_append(struct store *store, const struct signer *signer, uint6
 
 /*
  * After an accepted loss was appended as store.recovered: set head and checkpoint to the log as it is,
- * backward too.
+ * backward too. Also the way to replace a head or checkpoint that store_evidence_note() tells of.
  */
 enum status store_reset_evidence(struct store *store, struct error *err);
 

@@ -304,7 +304,7 @@ enum status store_append(struct store *store, const struct signer *signer, uint6
 			 struct error *err)
 {
 	struct batch batch AUTO(batch_release) = { .ends = NULL };
-	struct tail tail;
+	struct tail tail = { .size = size };
 	enum status status;
 
 	assert(store->lock_fd >= 0);

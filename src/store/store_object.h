@@ -45,7 +45,9 @@ enum status store_take_in(struct store *store, struct evlog_snapshot *snapshot, 
 enum status store_head_of(const struct store *store, struct evlog_snapshot *snapshot,
 			  struct head_record *ret, struct error *err);
 
-/* Move one file of evidence forward; what fails is noted, since the log is right without it. */
+/* Move one file of evidence forward; what fails is noted, once, since the log is right
+ * without it. A damaged file, or another log's, is never moved: store_reset_evidence() is for that.
+ */
 void store_advance(struct store *store, struct evidence_file *file,
 		   const struct head_record *record);
 

@@ -44,7 +44,7 @@ struct fixture {
 	char path[SCRATCH_PATH_MAX + 16]; /* the store */
 	char head[SCRATCH_PATH_MAX + 32];
 	char data[SCRATCH_PATH_MAX + 32];
-	struct signer operator;
+	struct signer founder;
 	struct signer log_key;
 	uint64_t clock_ms;
 	unsigned named; /* categories given a name so far */
@@ -80,7 +80,7 @@ static inline int fixture_setup(void **state)
 	fixture->clock_ms = 1767323045000;
 	clock_set_source(fixture_clock, fixture);
 	*state = fixture;
-	return signer_generate("op@test", &fixture->operator, NULL) ||
+	return signer_generate("op@test", &fixture->founder, NULL) ||
 			       signer_generate("log", &fixture->log_key, NULL)
 		       ? -1
 		       : 0;
@@ -93,7 +93,7 @@ static inline int fixture_teardown(void **state)
 
 	set_environment("PROVENV_FAULT", NULL);
 	clock_set_source(NULL, NULL);
-	signer_release(&fixture->operator);
+	signer_release(&fixture->founder);
 	signer_release(&fixture->log_key);
 	free(fixture);
 	return status ? -1 : 0;
@@ -108,9 +108,9 @@ static inline void created_payload(const struct fixture *fixture, struct payload
 	rng_bytes(nonce, sizeof(nonce));
 	payload_init(ret, EVENT_STORE_CREATED);
 	payload_text(ret, FIELD_NONCE, slice_of(nonce, sizeof(nonce)));
-	payload_str(ret, FIELD_OPERATOR, fixture->operator.name);
+	payload_str(ret, FIELD_OPERATOR, fixture->founder.name);
 	payload_text(ret, FIELD_OPERATOR_KEY,
-		     slice_of(fixture->operator.public_key, PUBLIC_KEY_BYTES));
+		     slice_of(fixture->founder.public_key, PUBLIC_KEY_BYTES));
 	payload_text(ret, FIELD_LOG_KEY, slice_of(fixture->log_key.public_key, PUBLIC_KEY_BYTES));
 }
 
@@ -171,7 +171,7 @@ static inline enum status append(struct store *store, const struct signer *signe
 /* A command with one event, which must succeed. */
 static inline struct store_receipt append_one(struct fixture *fixture, struct store *store)
 {
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 	struct payload payload;
 	struct store_command command;
 	struct error err = ERROR_INIT;
@@ -180,21 +180,21 @@ static inline struct store_receipt append_one(struct fixture *fixture, struct st
 	(void)snprintf(name, sizeof(name), "c%u", fixture->named++);
 	category_payload(name, &payload);
 	command = command_of(&payload, 1);
-	if (append(store, &fixture->operator, & command, &receipt, &err))
+	if (append(store, &fixture->founder, &command, &receipt, &err))
 		fail_msg("append: %s", err.text);
 	return receipt;
 }
 
 static inline void found(struct fixture *fixture, struct store *store)
 {
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 	struct payload payload;
 	struct store_command command;
 	struct error err = ERROR_INIT;
 
 	created_payload(fixture, &payload);
 	command = command_of(&payload, 1);
-	if (append(store, &fixture->operator, & command, &receipt, &err))
+	if (append(store, &fixture->founder, &command, &receipt, &err))
 		fail_msg("found: %s", err.text);
 	assert_int_equal(receipt.last_seq, 1);
 }

@@ -159,13 +159,13 @@ static void check_part(const struct fixture *fixture, struct event_reader *reade
 	assert_int_equal(event->parts, PARTS);
 	assert_memory_equal(event->prev, hash, HASH_BYTES);
 	assert_memory_equal(event->command_id, command->command_id, COMMAND_ID_BYTES);
-	assert_memory_equal(event->key_id, fixture->operator.key_id, KEY_ID_BYTES);
+	assert_memory_equal(event->key_id, fixture->founder.key_id, KEY_ID_BYTES);
 	assert_int_equal(event->time_ms, command->claimed_ms);
 	assert_int_equal(event->claimed_ms, command->claimed_ms);
 	assert_true(slice_equal_str(event->reason, "because"));
 	assert_int_equal(evlog_leaf(event_reader_snapshot(reader), seq, &leaf, NULL), STATUS_OK);
 	assert_true(leaf_split(leaf, &bytes, &signature));
-	assert_true(leaf_verify(bytes, signature, fixture->operator.public_key));
+	assert_true(leaf_verify(bytes, signature, fixture->founder.public_key));
 	memcpy(hash, read->leaf_hash, HASH_BYTES);
 }
 
@@ -176,7 +176,7 @@ static void a_command_of_many_parts_is_one_chain(void **state)
 	struct event_reader *reader = NULL;
 	struct payload payloads[PARTS];
 	struct store_command command;
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 	struct store *store;
 	uint8_t hash[HASH_BYTES];
 	uint64_t seq;
@@ -187,7 +187,7 @@ static void a_command_of_many_parts_is_one_chain(void **state)
 	category_payload("b", &payloads[1]);
 	category_payload("c", &payloads[2]);
 	command = command_of(payloads, PARTS);
-	assert_int_equal(append(store, &fixture->operator, & command, &receipt, NULL), STATUS_OK);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, NULL), STATUS_OK);
 	assert_int_equal(receipt.first_seq, 2);
 	assert_int_equal(receipt.last_seq, 4);
 	assert_int_equal(receipt.time_ms, command.claimed_ms);
@@ -215,7 +215,7 @@ static void the_first_command_may_have_parts(void **state)
 	const struct read_event *read;
 	struct payload payloads[2];
 	struct store_command command;
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 	struct store *store = NULL;
 	uint8_t zeros[HASH_BYTES] = { 0 };
 
@@ -223,7 +223,7 @@ static void the_first_command_may_have_parts(void **state)
 	created_payload(fixture, &payloads[0]);
 	category_payload("a", &payloads[1]);
 	command = command_of(payloads, 2);
-	assert_int_equal(append(store, &fixture->operator, & command, &receipt, NULL), STATUS_OK);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, NULL), STATUS_OK);
 	assert_int_equal(store_registry(store)->key_count, 1);
 	assert_int_equal(evlog_snapshot_open(store_log(store), &snapshot, NULL), STATUS_OK);
 	assert_int_equal(event_reader_new(snapshot, &reader, NULL), STATUS_OK);
@@ -249,7 +249,7 @@ static void time_never_decreases(void **state)
 	fixture->clock_ms += 5000;
 	first = append_one(fixture, store);
 	assert_int_equal(first.time_ms, fixture->clock_ms);
-	fixture->clock_ms -= 60 * 60 * 1000;
+	fixture->clock_ms -= 3600000;
 	second = append_one(fixture, store);
 	assert_int_equal(second.time_ms, first.time_ms);
 	fixture->clock_ms = first.time_ms + 1;
@@ -260,7 +260,7 @@ static void time_never_decreases(void **state)
 static void a_command_is_taken_once(void **state)
 {
 	struct fixture *fixture = *state;
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 	struct store_receipt untouched;
 	struct payload payload;
 	struct store_command command;
@@ -271,9 +271,9 @@ static void a_command_is_taken_once(void **state)
 	store = reopen(fixture);
 	category_payload("a", &payload);
 	command = command_of(&payload, 1);
-	assert_int_equal(append(store, &fixture->operator, & command, &receipt, NULL), STATUS_OK);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, NULL), STATUS_OK);
 	untouched = receipt;
-	assert_int_equal(append(store, &fixture->operator, & command, &receipt, &err),
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, &err),
 			 STATUS_CONFLICT);
 	assert_non_null(strstr(err.text, "used already, by event 2"));
 	assert_memory_equal(&receipt, &untouched, sizeof(receipt));
@@ -284,7 +284,7 @@ static void a_command_is_taken_once(void **state)
 static void a_log_that_moved_is_a_conflict(void **state)
 {
 	struct fixture *fixture = *state;
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 	struct payload payload;
 	struct store_command command;
 	struct error err = ERROR_INIT;
@@ -295,13 +295,54 @@ static void a_log_that_moved_is_a_conflict(void **state)
 	category_payload("a", &payload);
 	command = command_of(&payload, 1);
 	assert_int_equal(store_lock(store, WAIT_MS, NULL), STATUS_OK);
-	assert_int_equal(store_append(store, &fixture->operator, 2, &command, &receipt, &err),
+	assert_int_equal(store_append(store, &fixture->founder, 2, &command, &receipt, &err),
 			 STATUS_CONFLICT);
 	assert_non_null(strstr(err.text, "holds 3 events, not 2"));
-	assert_int_equal(store_append(store, &fixture->operator, 4, &command, &receipt, NULL),
+	assert_int_equal(store_append(store, &fixture->founder, 4, &command, &receipt, NULL),
 			 STATUS_CONFLICT);
-	assert_int_equal(store_append(store, &fixture->operator, 3, &command, &receipt, NULL),
+	assert_int_equal(store_append(store, &fixture->founder, 3, &command, &receipt, NULL),
 			 STATUS_OK);
+	store_close(store);
+}
+
+/* A leaf that says it is part 1 of 2, put into the log past store_append(). */
+static void append_half_a_command(const struct fixture *fixture, struct store *store)
+{
+	struct buf leaf AUTO(buf_release) = BUF_INIT;
+	struct event event = { .seq = 2, .part = 1, .parts = 2 };
+	struct evlog_entry entry = { .command_id = event.command_id, .starts_command = true };
+	struct evlog_snapshot *snapshot = NULL;
+
+	category_payload("half", &event.payload);
+	memcpy(event.log_id, store_log_id(store), LOG_ID_BYTES);
+	memcpy(event.key_id, fixture->founder.key_id, KEY_ID_BYTES);
+	assert_int_equal(evlog_snapshot_open(store_log(store), &snapshot, NULL), STATUS_OK);
+	assert_int_equal(evlog_leaf_hash(snapshot, 1, event.prev, NULL), STATUS_OK);
+	evlog_snapshot_close(snapshot);
+	assert_int_equal(event_encode(&event, &leaf, NULL), STATUS_OK);
+	assert_int_equal(leaf_sign(&fixture->founder, &leaf, NULL), STATUS_OK);
+	entry.leaf = buf_slice(&leaf);
+	assert_int_equal(evlog_append(store_log(store), 1, &entry, 1, NULL), STATUS_OK);
+}
+
+static void nothing_follows_half_a_command(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_receipt receipt = { .last_seq = 0 };
+	struct payload payload;
+	struct store_command command;
+	struct error err = ERROR_INIT;
+	struct store *store;
+
+	make_store(fixture, 1);
+	store = reopen(fixture);
+	append_half_a_command(fixture, store);
+	category_payload("a", &payload);
+	command = command_of(&payload, 1);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, &err),
+			 STATUS_CORRUPT);
+	assert_non_null(strstr(err.text, "event 2 is the last one"));
+	assert_int_equal(size_of(store), 2);
 	store_close(store);
 }
 
@@ -309,7 +350,7 @@ static void only_enrolled_keys_sign(void **state)
 {
 	struct fixture *fixture = *state;
 	struct signer stranger AUTO(signer_release) = SIGNER_INIT;
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 	struct payload payload;
 	struct store_command command;
 	struct error err = ERROR_INIT;
@@ -328,7 +369,7 @@ static void only_enrolled_keys_sign(void **state)
 	assert_non_null(strstr(err.text, "op@test is not enrolled"));
 	assert_int_equal(size_of(store), 1);
 	/* The key id alone does not make it the key. */
-	memcpy(stranger.key_id, fixture->operator.key_id, KEY_ID_BYTES);
+	memcpy(stranger.key_id, fixture->founder.key_id, KEY_ID_BYTES);
 	assert_int_equal(append(store, &stranger, &command, &receipt, NULL), STATUS_WRONG_KEY);
 	store_close(store);
 }
@@ -336,7 +377,7 @@ static void only_enrolled_keys_sign(void **state)
 static void an_event_out_of_its_limits_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 	struct payload payload;
 	struct store_command command;
 	struct error err = ERROR_INIT;
@@ -346,8 +387,7 @@ static void an_event_out_of_its_limits_is_refused(void **state)
 	store = reopen(fixture);
 	category_payload("no such name!", &payload);
 	command = command_of(&payload, 1);
-	assert_int_equal(append(store, &fixture->operator, & command, &receipt, &err),
-			 STATUS_USAGE);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, &err), STATUS_USAGE);
 	assert_int_equal(size_of(store), 1);
 	store_close(store);
 }
@@ -360,7 +400,7 @@ static void a_command_out_of_its_limits_is_refused(void **state)
 	struct payload *payloads AUTO_FREE = calloc(COMMAND_PARTS_MAX + 1, sizeof(*payloads));
 	char *value AUTO_FREE = malloc(VALUE_BYTES_MAX);
 	struct change change = { .op = CHANGE_SET };
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 	struct store_command command;
 	struct error err = ERROR_INIT;
 	struct store *store;
@@ -380,15 +420,13 @@ static void a_command_out_of_its_limits_is_refused(void **state)
 	make_store(fixture, 1);
 	store = reopen(fixture);
 	command = command_of(payloads, MANY_PARTS);
-	assert_int_equal(append(store, &fixture->operator, & command, &receipt, &err),
-			 STATUS_USAGE);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, &err), STATUS_USAGE);
 	assert_non_null(strstr(err.text, "8388608 bytes"));
 	command.count = COMMAND_PARTS_MAX + 1;
-	assert_int_equal(append(store, &fixture->operator, & command, &receipt, &err),
-			 STATUS_USAGE);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, &err), STATUS_USAGE);
 	assert_non_null(strstr(err.text, "16384"));
 	command.count = 100;
-	assert_int_equal(append(store, &fixture->operator, & command, &receipt, NULL), STATUS_OK);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, NULL), STATUS_OK);
 	assert_int_equal(receipt.last_seq, 101);
 	store_close(store);
 }
@@ -490,11 +528,11 @@ static void recover(struct fixture *fixture)
 	struct store_loss loss = { .expected_size = 1 };
 	struct payload payload;
 	struct store_command command;
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 
 	recovered_payload(&loss, &payload);
 	command = command_of(&payload, 1);
-	if (append(store, &fixture->operator, & command, &receipt, NULL))
+	if (append(store, &fixture->founder, &command, &receipt, NULL))
 		_exit(1);
 	store_close(store);
 	_exit(0);
@@ -551,6 +589,24 @@ static void a_crash_after_the_commit_loses_nothing(void **state)
 	assert_int_equal(recorded_size(fixture->head), 3);
 	(void)append_one(fixture, store);
 	store_close(store);
+}
+
+static void a_store_may_be_reached_over_a_link(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[SCRATCH_PATH_MAX + 16];
+	struct store *store = NULL;
+
+	make_store(fixture, 1);
+	(void)snprintf(path, sizeof(path), "%s/link", fixture->dir);
+	assert_int_equal(symlink(fixture->path, path), 0);
+	assert_int_equal(
+		store_open(path, (struct store_options){ .read_only = false }, &store, NULL),
+		STATUS_OK);
+	assert_true(store_has_checkpoint(store));
+	assert_int_equal(append_one(fixture, store).last_seq, 2);
+	store_close(store);
+	assert_int_equal(recorded_size(fixture->head), 2);
 }
 
 /* --- without permission to write -------------------------------------------------------------- */
@@ -642,6 +698,7 @@ int main(void)
 		TEST(time_never_decreases),
 		TEST(a_command_is_taken_once),
 		TEST(a_log_that_moved_is_a_conflict),
+		TEST(nothing_follows_half_a_command),
 		TEST(only_enrolled_keys_sign),
 		TEST(an_event_out_of_its_limits_is_refused),
 		TEST(a_command_out_of_its_limits_is_refused),
@@ -649,6 +706,7 @@ int main(void)
 		TEST(many_writers_all_succeed),
 		TEST(a_refresh_takes_in_what_others_enrolled),
 		TEST(a_crash_after_the_commit_loses_nothing),
+		TEST(a_store_may_be_reached_over_a_link),
 		TEST(a_store_without_permission_to_write_is_read),
 		TEST(read_only_never_locks),
 	};

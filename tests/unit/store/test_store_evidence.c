@@ -3,7 +3,6 @@
  * history; and the way out.
  */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,9 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/types.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,15 +19,10 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fs.h"
-#include "base/limits.h"
 #include "base/secret.h"
 #include "store/event.h"
-#include "store/event_codec.h"
-#include "store/event_reader.h"
-#include "store/evlog.h"
 #include "store/headfile.h"
 #include "store/registry.h"
-#include "store/signer.h"
 #include "store/store.h"
 #include "unit/base/scratch.h"
 #include "unit/store/store_fixture.h"
@@ -143,6 +134,9 @@ static void another_history_is_found(void **state)
 	struct buf path AUTO(buf_release) = BUF_INIT;
 	struct buf head AUTO(buf_release) = BUF_INIT;
 	struct buf log AUTO(buf_release) = BUF_INIT;
+	struct store_receipt receipt = { .last_seq = 0 };
+	struct payload payload;
+	struct store_command command;
 	struct store *store;
 
 	make_store(fixture, 2);
@@ -161,15 +155,49 @@ static void another_history_is_found(void **state)
 	store = open_store(fixture, (struct store_options){ .tolerate_loss = true });
 	assert_true(store_loss(store)->diverged);
 	assert_int_equal(store_loss(store)->expected_size, 3);
-	store_close(store);
+	/* Not even the way out moves the evidence, until the loss is accepted to its end. */
+	recovered_payload(store_loss(store), &payload);
+	command = command_of(&payload, 1);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, NULL), STATUS_OK);
 	assert_int_equal(recorded_size(fixture->head), 3);
+	assert_int_equal(store_reset_evidence(store, NULL), STATUS_OK);
+	assert_int_equal(recorded_size(fixture->head), 5);
+	store_close(store);
+	store_close(reopen(fixture));
+}
+
+/* Head and checkpoint tell of different losses: the greater one counts. */
+static void the_greater_loss_counts(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buf path AUTO(buf_release) = BUF_INIT;
+	struct buf checkpoint AUTO(buf_release) = BUF_INIT;
+	struct buf head AUTO(buf_release) = BUF_INIT;
+	struct buf log AUTO(buf_release) = BUF_INIT;
+
+	make_store(fixture, 3);
+	checkpoint_path(fixture, &path);
+	save(fixture->data, &log);
+	extend_store(fixture, 1);
+	save(fixture->head, &head);
+	save(buf_str(&path), &checkpoint);
+	extend_store(fixture, 1);
+	put_back(fixture->data, &log);
+	put_back(buf_str(&path), &checkpoint);
+	refused(fixture, STATUS_CORRUPT, "lost events 4..5 (evidence: ", "");
+	refused(fixture, STATUS_CORRUPT, "store/head)", "");
+	save(fixture->head, &checkpoint);
+	put_back(buf_str(&path), &checkpoint);
+	put_back(fixture->head, &head);
+	refused(fixture, STATUS_CORRUPT, "lost events 4..5 (evidence: ", "");
+	refused(fixture, STATUS_CORRUPT, ".checkpoint)", "");
 }
 
 static void a_loss_is_left_by_accepting_it_only(void **state)
 {
 	struct fixture *fixture = *state;
 	struct buf path AUTO(buf_release) = BUF_INIT;
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 	struct payload payload;
 	struct store_command command;
 	struct error err = ERROR_INIT;
@@ -180,12 +208,12 @@ static void a_loss_is_left_by_accepting_it_only(void **state)
 	store = open_store(fixture, (struct store_options){ .tolerate_loss = true });
 	category_payload("a", &payload);
 	command = command_of(&payload, 1);
-	assert_int_equal(append(store, &fixture->operator, & command, &receipt, &err),
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, &err),
 			 STATUS_CORRUPT);
 	assert_non_null(strstr(err.text, "lost events 4..5"));
 	recovered_payload(store_loss(store), &payload);
 	command = command_of(&payload, 1);
-	assert_int_equal(append(store, &fixture->operator, & command, &receipt, NULL), STATUS_OK);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, NULL), STATUS_OK);
 	assert_int_equal(receipt.last_seq, 4);
 	assert_int_equal(registry_generation_at(store_registry(store), 4), 2);
 	assert_int_equal(recorded_size(fixture->head), 5);
@@ -201,19 +229,32 @@ static void a_loss_is_left_by_accepting_it_only(void **state)
 	store_close(store);
 }
 
-/* A head that cannot be used is said to be so, not passed over. */
+/* A head that cannot be used is said to be so, stays as it is, and is replaced by a reset only. */
 static void assert_head_is_no_evidence(struct fixture *fixture, const char *note)
 {
+	struct buf before AUTO(buf_release) = BUF_INIT;
+	struct buf after AUTO(buf_release) = BUF_INIT;
 	struct store *store = reopen(fixture);
 
+	save(fixture->head, &before);
 	assert_non_null(store_evidence_note(store));
 	assert_non_null(strstr(store_evidence_note(store), note));
+	assert_null(strstr(store_evidence_note(store), ";"));
 	assert_int_equal(store_loss(store)->evidence, EVIDENCE_NONE);
 	(void)append_one(fixture, store);
+	(void)append_one(fixture, store);
+	assert_null(strstr(store_evidence_note(store), ";"));
+	store_close(store);
+	save(fixture->head, &after);
+	assert_true(slice_equal(buf_slice(&before), buf_slice(&after)));
+	store = reopen(fixture);
+	assert_non_null(store_evidence_note(store));
+	assert_int_equal(store_reset_evidence(store, NULL), STATUS_OK);
+	assert_null(store_evidence_note(store));
+	assert_int_equal(recorded_size(fixture->head), size_of(store));
 	store_close(store);
 	store = reopen(fixture);
 	assert_null(store_evidence_note(store));
-	assert_int_equal(recorded_size(fixture->head), size_of(store));
 	store_close(store);
 }
 
@@ -233,7 +274,7 @@ static void a_damaged_head_is_noted(void **state)
 	/* Without it the checkpoint still tells of a loss. */
 	put_back(fixture->data, &log);
 	put_back(fixture->head, &head);
-	refused(fixture, STATUS_CORRUPT, "the log lost events 4..4", "--accept-loss=3");
+	refused(fixture, STATUS_CORRUPT, "the log lost events 4..5", "--accept-loss=3");
 }
 
 static void the_head_of_another_log_is_noted(void **state)
@@ -279,14 +320,16 @@ static void a_user_without_a_home_has_no_checkpoint(void **state)
 {
 	struct fixture *fixture = *state;
 	const char *home = getenv("HOME"); /* NOLINT(concurrency-mt-unsafe): one thread */
-	char *home_before AUTO_FREE = home ? strdup(home) : NULL;
+	char home_before[SCRATCH_PATH_MAX] = "";
 	struct store *store;
 
+	if (home)
+		(void)snprintf(home_before, sizeof(home_before), "%s", home);
 	set_environment("XDG_STATE_HOME", NULL);
 	set_environment("HOME", NULL);
 	make_store(fixture, 2);
 	store = reopen(fixture);
-	set_environment("HOME", home_before);
+	set_environment("HOME", home ? home_before : NULL);
 	assert_false(store_has_checkpoint(store));
 	assert_null(store_evidence_note(store));
 	store_close(store);
@@ -308,6 +351,7 @@ int main(void)
 		TEST(lost_events_are_found_by_the_head),
 		TEST(a_rolled_back_store_is_found_by_the_checkpoint),
 		TEST(another_history_is_found),
+		TEST(the_greater_loss_counts),
 		TEST(a_loss_is_left_by_accepting_it_only),
 		TEST(a_damaged_head_is_noted),
 		TEST(the_head_of_another_log_is_noted),

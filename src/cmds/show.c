@@ -1,0 +1,243 @@
+/*
+ * Showing language maps, checks and payloads; see show.h.
+ */
+#include "cmds/show.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "cmds/print.h"
+#include "ops/catalogue.h"
+#include "ops/op_variable.h"
+
+#include "base/banned.h"
+
+enum {
+	SUMMARY_KEYS_MAX = 4 /* keys named in a one-line summary */
+};
+
+static void decoder_cleanup(struct event_decoder **decoder)
+{
+	event_decoder_free(*decoder);
+}
+
+struct slice langmap_text(struct arena *arena, struct slice encoded)
+{
+	AUTO(decoder_cleanup) struct event_decoder *decoder = NULL;
+	struct langmap map;
+
+	if (encoded.len == 0 || event_decoder_new(&decoder, NULL) ||
+	    langmap_decode(decoder, encoded, &map, NULL))
+		return slice_of("", 0);
+	return arena_copy(arena, langmap_pick(&map));
+}
+
+static void check_json(struct invocation *inv, const struct session *session, const char *word,
+		       const struct problem *problems, size_t count)
+{
+	struct json json;
+
+	json_begin(inv, &json, word);
+	json_pair_slice(&json, "environment", session->environment);
+	json_pair_slice(&json, "profile", session->profile);
+	json_pair_bool(&json, "valid", count == 0);
+	json_key(&json, "problems");
+	json_array(&json);
+	for (size_t i = 0; i < count; i++) {
+		json_object(&json);
+		json_pair_slice(&json, "key", problems[i].key);
+		json_pair_string(&json, "message", problems[i].text);
+		json_pair_string(&json, "hint", problems[i].hint);
+		json_end(&json);
+	}
+	json_end(&json);
+	json_finish(inv, &json);
+}
+
+static void check_text(struct invocation *inv, const struct session *session,
+		       const struct problem *problems, size_t count)
+{
+	if (count == 0)
+		buf_printf(&inv->out, SLICE_FMT "/" SLICE_FMT ": valid\n",
+			   SLICE_ARG(session->environment), SLICE_ARG(session->profile));
+	for (size_t i = 0; i < count; i++) {
+		bool named = strncmp(problems[i].text, (const char *)problems[i].key.data,
+				     problems[i].key.len) == 0;
+
+		if (!named)
+			buf_printf(&inv->out, SLICE_FMT ": ", SLICE_ARG(problems[i].key));
+		buf_printf(&inv->out, "%s\n", problems[i].text);
+		if (*problems[i].hint)
+			buf_printf(&inv->out, "  %s\n", problems[i].hint);
+	}
+}
+
+enum status print_check(struct invocation *inv, struct session *session, const char *word,
+			struct error *err)
+{
+	struct problem *problems;
+	size_t count;
+	enum status status = op_check(session, &problems, &count, err);
+
+	if (status)
+		return status;
+	inv->verdict = true;
+	if (inv->json)
+		check_json(inv, session, word, problems, count);
+	else
+		check_text(inv, session, problems, count);
+	if (count == 0)
+		return STATUS_OK;
+	return error_set(err, STATUS_NEGATIVE, SLICE_FMT "/" SLICE_FMT ": %zu problem%s",
+			 SLICE_ARG(session->environment), SLICE_ARG(session->profile), count,
+			 count == 1 ? "" : "s");
+}
+
+static void json_change(struct json *json, const struct change *change)
+{
+	json_object(json);
+	json_pair_slice(json, "profile", change->profile);
+	json_pair_slice(json, "key", change->key);
+	switch (change->op) {
+	case CHANGE_SET:
+		json_pair_slice(json, "set", change->value);
+		break;
+	case CHANGE_SEAL:
+		json_pair_hex(json, "sealed", change->commitment.data, change->commitment.len);
+		break;
+	case CHANGE_COPY:
+		json_key(json, "copy");
+		json_array(json);
+		json_uint(json, change->copy_seq);
+		json_uint(json, change->copy_index);
+		json_end(json);
+		break;
+	case CHANGE_UNSET:
+	default:
+		json_pair_bool(json, "unset", true);
+		break;
+	}
+	if (change->expand)
+		json_pair_bool(json, "expand", true);
+	json_end(json);
+}
+
+static void json_langs(struct json *json, const struct langmap *map)
+{
+	json_object(json);
+	for (size_t i = 0; i < map->count; i++) {
+		json_key_slice(json, map->entries[i].tag);
+		json_slice(json, map->entries[i].text);
+	}
+	json_end(json);
+}
+
+static void json_readers(struct json *json, const struct readers *readers)
+{
+	json_array(json);
+	for (size_t i = 0; i < readers->count; i++)
+		json_hex(json, readers->entries[i].key_id.data, readers->entries[i].key_id.len);
+	json_end(json);
+}
+
+static void json_field(struct json *json, enum event_field field, const struct field_value *value)
+{
+	switch (event_field_info(field)->kind) {
+	case KIND_UINT:
+		json_uint(json, value->uint);
+		break;
+	case KIND_BOOL:
+		json_bool(json, value->flag);
+		break;
+	case KIND_BYTES32:
+		json_hex(json, value->text.data, value->text.len);
+		break;
+	case KIND_LANGMAP:
+		json_langs(json, &value->langmap);
+		break;
+	case KIND_TEXTS:
+		json_array(json);
+		for (size_t i = 0; i < value->texts.count; i++)
+			json_slice(json, value->texts.entries[i]);
+		json_end(json);
+		break;
+	case KIND_CHANGES:
+		json_array(json);
+		for (size_t i = 0; i < value->changes.count; i++)
+			json_change(json, &value->changes.entries[i]);
+		json_end(json);
+		break;
+	case KIND_READERS:
+		json_readers(json, &value->readers);
+		break;
+	case KIND_NAME:
+	case KIND_KEY:
+	case KIND_KEY_NAME:
+	case KIND_TEXT:
+	case KIND_VALUE:
+	case KIND_DECIMAL:
+	default:
+		json_slice(json, value->text);
+		break;
+	}
+}
+
+void json_payload(struct json *json, const struct payload *payload)
+{
+	json_object(json);
+	if (payload->type != EVENT_UNKNOWN) {
+		const struct event_type_info *info = event_type_info(payload->type);
+
+		for (size_t i = 0; i < info->rule_count; i++) {
+			enum event_field field = info->rules[i].field;
+
+			if (!payload->field[field].present)
+				continue;
+			json_key(json, event_field_info(field)->name);
+			json_field(json, field, &payload->field[field]);
+		}
+	}
+	json_end(json);
+}
+
+static void summary_changes(struct buf *out, const struct changes *changes)
+{
+	for (size_t i = 0; i < changes->count && i < SUMMARY_KEYS_MAX; i++) {
+		const struct change *change = &changes->entries[i];
+
+		buf_append_str(out, i ? ", " : " ");
+		if (change->op == CHANGE_UNSET)
+			buf_append_byte(out, '-');
+		buf_append_slice(out, change->key);
+	}
+	if (changes->count > SUMMARY_KEYS_MAX)
+		buf_printf(out, " and %zu more", changes->count - SUMMARY_KEYS_MAX);
+}
+
+void payload_summary(struct buf *out, const struct payload *payload)
+{
+	const struct changes *changes = &payload->field[FIELD_CHANGES].changes;
+	struct slice environment = payload_environment(payload);
+	struct slice profile = payload_profile(payload);
+
+	if (payload->type == EVENT_VARIABLES_CHANGED) {
+		buf_printf(out, SLICE_FMT "/" SLICE_FMT, SLICE_ARG(environment),
+			   SLICE_ARG(changes->entries[0].profile));
+		summary_changes(out, changes);
+	} else if (payload->type == EVENT_STATE_ROLLED_BACK) {
+		buf_append_slice(out, payload_get_text(payload, FIELD_SCOPE));
+		buf_printf(out, " to event %llu",
+			   (unsigned long long)payload_get_uint(payload, FIELD_TARGET_SEQ));
+	} else if (environment.len) {
+		buf_append_slice(out, environment);
+		if (profile.len)
+			buf_printf(out, "/" SLICE_FMT, SLICE_ARG(profile));
+		if (payload->field[FIELD_PROFILE].present &&
+		    payload->field[FIELD_ENVIRONMENT].present)
+			buf_printf(out, " " SLICE_FMT,
+				   SLICE_ARG(payload_get_text(payload, FIELD_NAME)));
+	} else if (payload->field[FIELD_KEY].present) {
+		buf_append_slice(out, payload_get_text(payload, FIELD_KEY));
+	} else {
+		buf_append_slice(out, payload_get_text(payload, FIELD_NAME));
+	}
+}
