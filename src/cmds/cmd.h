@@ -13,25 +13,26 @@ struct invocation;
 typedef enum status (*command_run)(struct invocation *inv, struct error *err);
 
 enum command_flags {
-	COMMAND_READS = 1 << 0,  /* --at makes sense */
-	COMMAND_WRITES = 1 << 1, /* -n, -m, --confirm, --if-head, --command-id, --as, … make sense */
-	COMMAND_PROFILE = 1 << 2, /* -e and -p make sense */
+	COMMAND_READS = 1 << 0, /* --at makes sense */
+	COMMAND_WRITES =
+		1 << 1, /* -n, -m, --confirm, --if-head, --command-id, --as, … make sense */
+	COMMAND_PROFILE = 1 << 2,     /* -e and -p make sense */
 	COMMAND_ENVIRONMENT = 1 << 3, /* -e makes sense */
-	COMMAND_LINES = 1 << 4,  /* --jsonl makes sense */
+	COMMAND_LINES = 1 << 4,       /* --jsonl makes sense */
 };
 
 /* One command. Static data; strings are what help and docs print. */
 struct command {
-	const char *group; /* "env", or the command itself: "set" */
-	const char *verb;  /* "switch", or NULL */
+	const char *group;    /* "env", or the command itself: "set" */
+	const char *verb;     /* "switch", or NULL */
 	const char *operands; /* "KEY [VALUE]" for usage, "" for none */
 	unsigned operands_min;
-	unsigned operands_max; /* UINT_MAX: any number */
+	unsigned operands_max;         /* UINT_MAX: any number */
 	unsigned flags;                /* enum command_flags */
 	const enum option_id *options; /* beside the ones the flags imply; ended by OPTION_END */
-	const char *summary; /* one line, no full stop */
-	const char *details; /* further paragraphs for help, or NULL */
-	const char *example; /* "provenv set A=1", or NULL */
+	const char *summary;           /* one line, no full stop */
+	const char *details;           /* further paragraphs for help, or NULL */
+	const char *example;           /* "provenv set A=1", or NULL */
 	command_run run;
 };
 
@@ -51,12 +52,12 @@ struct invocation {
 	bool quiet; /* -q: no chatter on stderr */
 	bool verbose;
 	bool interactive; /* a person can be asked: terminals, and no --no-input */
-	struct buf out;   /* stdout, written after the command returned; wiped when it is released */
-	struct buf notes; /* stderr chatter, whole lines, written after success unless quiet */
-	bool verdict;     /* write `out` although the status is not OK */
-	bool silent;      /* say nothing on stderr about the status: `out` says it all (diff) */
-	bool flushed;     /* part of the output is out: the command cannot be run again */
-	bool reader_gone; /* stdout was closed by its reader (`| head`): stop, quietly */
+	struct buf out; /* stdout, written after the command returned; wiped when it is released */
+	struct buf notes;   /* stderr chatter, whole lines, written after success unless quiet */
+	bool verdict;       /* write `out` although the status is not OK */
+	bool silent;        /* say nothing on stderr about the status: `out` says it all (diff) */
+	bool flushed;       /* part of the output is out: the command cannot be run again */
+	bool reader_gone;   /* stdout was closed by its reader (`| head`): stop, quietly */
 	bool state_damaged; /* a closed session met rows that contradict the log */
 };
 
@@ -76,27 +77,12 @@ void invocation_close(struct invocation *inv, struct session *session);
  */
 enum status invocation_flush(struct invocation *inv, struct error *err);
 
-/* Find by words; NULL when there is none. @verb may be NULL. */
-const struct command *command_find(const struct command *const *families, const char *group,
-				   const char *verb);
-/* Does any command have this first word and a second one? Then its verbs are wanted. */
-bool command_is_group(const struct command *const *families, const char *group);
-/* Does the command take the option: always, through its flags, or by its own list? */
-bool command_takes(const struct command *command, enum option_id option);
-
-/* Append "get KEY" or "env switch NAME": words and operands. */
-void command_append_usage(struct buf *out, const struct command *command);
-
-/* Append the help of one command, of all verbs of a group, or the overview (cmd_help.c). */
-void help_append_command(struct buf *out, const struct command *command);
-void help_append_group(struct buf *out, const struct command *const *families, const char *group);
-void help_append_overview(struct buf *out, const struct command *const *families);
-/* "provenv 1.2.3" */
-void help_append_version(struct buf *out);
+/* Wipe and free what it holds. Accepts a zeroed one. */
+void invocation_release(struct invocation *inv);
 
 /*
- * Parse the command line, run the command of @families, print, and return the exit code. @argc and
- * @argv as main() got them. Handles of signals are the caller's business: see command_main().
+ * Parse the command line, run the command of @families, write stdout and stderr, and return the
+ * exit code. @argc and @argv as main() got them. Descriptors and signals are the caller's business.
  */
 int command_dispatch(const struct command *const *families, int argc, char **argv);
 

@@ -1,8 +1,8 @@
 /*
  * The table of options and its parser; see options.h.
  *
- * Invariants: row i of the table is option i; a long name and a letter belong to one option. Nothing
- * typed behind "=" or as a value reaches an error text.
+ * Invariants: row i of the table is option i; a long name and a letter belong to one option.
+ * Nothing typed behind "=" or as a value reaches an error text.
  */
 #include "cmds/options.h"
 
@@ -18,8 +18,13 @@
 
 enum { WORD_BYTES_SHOWN = 64 };
 
-#define GLOBAL(i, n, l, v, s) \
-	[i] = { .id = (i), .name = (n), .letter = (l), .value_name = (v), .global = true, .summary = (s) }
+#define GLOBAL(i, n, l, v, s)      \
+	[i] = { .id = (i),         \
+		.name = (n),       \
+		.letter = (l),     \
+		.value_name = (v), \
+		.global = true,    \
+		.summary = (s) }
 #define OWN(i, n, l, v, s) \
 	[i] = { .id = (i), .name = (n), .letter = (l), .value_name = (v), .summary = (s) }
 
@@ -40,7 +45,7 @@ static const struct option_info table[OPTION_COUNT] = {
 	[OPTION_CONFIRM] = { .id = OPTION_CONFIRM, .name = "confirm", .value_name = "NAME", .repeatable = true, .global = true,
 			     .summary = "confirm a change to the protected environment NAME; may be given several times" },
 	GLOBAL(OPTION_IF_HEAD, "if-head", 0, "HASH", "only if the last event has this hash; else exit 6"),
-	GLOBAL(OPTION_COMMAND_ID, "command-id", 0, "ID", "32 hex digits that name this command: running it again changes nothing more"),
+	GLOBAL(OPTION_COMMAND_ID, "command-id", 0, "ID", "a UUID that names this command: running it again changes nothing more"),
 	GLOBAL(OPTION_ACCEPT_CLOCK, "accept-clock", 0, NULL, "sign although the clock is far from the last event's"),
 	GLOBAL(OPTION_HELP, "help", 'h', NULL, "print help"),
 	GLOBAL(OPTION_VERSION, "version", 0, NULL, "print the version"),

@@ -1,10 +1,11 @@
 /*
- * Options: one table for all commands. An option has one name, one meaning and one arity everywhere;
- * a command lists which of them it takes, so that one table drives parsing, usage errors, help and docs.
+ * Options: one table for all commands. An option has one name, one meaning and one arity
+ * everywhere; a command lists which of them it takes, so that one table drives parsing, usage
+ * errors, help and docs.
  *
- * Parsing follows the GNU conventions ("--at REF", "--at=REF", "-e ENV", "-eENV", "-nq", "--" ends the
- * options), but for abbreviations: "--conf" is refused rather than guessed. Not getopt_long(): it
- * keeps global state and abbreviates. No message repeats the value of an option, or what stands
+ * Parsing follows the GNU conventions ("--at REF", "--at=REF", "-e ENV", "-eENV", "-nq", "--" ends
+ * the options), but for abbreviations: "--conf" is refused rather than guessed. Not getopt_long():
+ * it keeps global state and abbreviates. No message repeats the value of an option, or what stands
  * behind "=" in a word: it may be a secret.
  */
 #ifndef PROVENV_CMDS_OPTIONS_H
@@ -97,24 +98,25 @@ void option_append_usage(struct buf *out, const struct option_info *info);
 struct option_values {
 	bool given[OPTION_COUNT];
 	const char *value[OPTION_COUNT]; /* the last one */
-	const char **confirms; /* all of --confirm, owned */
+	const char **confirms;           /* all of --confirm, owned */
 	size_t confirm_count;
 };
 
 void option_values_release(struct option_values *values);
 
 /*
- * Parse @argv (without the program's name); options may stand anywhere before "--". What is no option
- * goes to @ret_operands (room for @argc), in order; all is borrowed from @argv. Release @ret.
- * USAGE  unknown option (with the nearest), value missing or not wanted, given twice, an empty --store,
+ * Parse @argv (without the program's name); options may stand anywhere before "--". What is no
+ * option goes to @ret_operands (room for @argc), in order; all is borrowed from @argv. Release
+ * @ret. USAGE  unknown option (with the nearest), value missing or not wanted, given twice, an
+ * empty --store,
  *        --env or --profile
  */
 enum status options_parse(int argc, char *const *argv, struct option_values *ret,
 			  const char **ret_operands, size_t *ret_operand_count, struct error *err);
 
 /*
- * Append a word of the command line for a message: printable, cut at "=", which becomes "=…", and at
- * a length fit for a line.
+ * Append a word of the command line for a message: printable, cut at "=", which becomes "=…", and
+ * at a length fit for a line.
  */
 void option_append_word(struct buf *out, const char *word);
 

@@ -24,9 +24,9 @@ void json_begin(struct invocation *inv, struct json *json, const char *schema_wo
 void json_finish(struct invocation *inv, struct json *json);
 
 /*
- * Aligned columns. Cells are added row by row, from left to right; widths are terminal columns (East
- * Asian wide characters take two, combining marks none). The last column is not padded, and one very
- * wide cell does not push the others out: it overflows its column. Zero-initialise, then
+ * Aligned columns. Cells are added row by row, from left to right; widths are terminal columns
+ * (East Asian wide characters take two, combining marks none). The last column is not padded, and
+ * one very wide cell does not push the others out: it overflows its column. Zero-initialise, then
  * table_begin().
  */
 enum { PRINT_COLUMNS_MAX = 16 };
@@ -36,7 +36,7 @@ struct table {
 	struct buf text;  /* all cells, fit for a terminal, one after the other */
 	size_t *ends;     /* where each cell ends in `text`, row by row, the headings first */
 	size_t cells;
-	bool failed; /* memory ran out: becomes a failure of inv->out */
+	bool failed;                   /* memory ran out: becomes a failure of inv->out */
 	bool right[PRINT_COLUMNS_MAX]; /* numbers stand to the right */
 };
 
@@ -54,8 +54,8 @@ void table_release(struct table *table);
 
 /*
  * Changes as a person reads them, grouped by place: "development/default:" and below it
- * "  + KEY = value", "  - KEY = value", "  ~ KEY: old → new"; other things than variables with their
- * kind: "  + environment staging".
+ * "  + KEY = value", "  - KEY = value", "  ~ KEY: old → new"; other things than variables with
+ * their kind: "  + environment staging".
  */
 void print_changes(struct buf *out, const struct plan_change *changes, size_t count);
 
@@ -63,8 +63,8 @@ void print_changes(struct buf *out, const struct plan_change *changes, size_t co
 void json_changes(struct json *json, const struct plan_change *changes, size_t count);
 
 /*
- * What became of a write. JSON: {schema, seq, hash, command_id, environment, profile, changes}, with
- * -n "planned": true and no seq. For a person: a note on stderr
+ * What became of a write. JSON: {schema, seq, hash, command_id, environment, profile, changes},
+ * with -n "planned": true and no seq. For a person: a note on stderr
  * ("development/default: set A (event 12)"), with -n the plan on stdout.
  */
 void print_outcome(struct invocation *inv, const char *schema_word, const struct outcome *outcome);

@@ -3,10 +3,8 @@
  */
 #include "cmds/show.h"
 
-#include "base/cleanup.h"
 #include "base/text.h"
 #include "cmds/print.h"
-#include "ops/catalogue.h"
 #include "ops/op_variable.h"
 
 #include "base/banned.h"
@@ -14,22 +12,6 @@
 enum {
 	SUMMARY_KEYS_MAX = 4 /* keys named in a one-line summary */
 };
-
-static void decoder_cleanup(struct event_decoder **decoder)
-{
-	event_decoder_free(*decoder);
-}
-
-struct slice langmap_text(struct arena *arena, struct slice encoded)
-{
-	AUTO(decoder_cleanup) struct event_decoder *decoder = NULL;
-	struct langmap map;
-
-	if (encoded.len == 0 || event_decoder_new(&decoder, NULL) ||
-	    langmap_decode(decoder, encoded, &map, NULL))
-		return slice_of("", 0);
-	return arena_copy(arena, langmap_pick(&map));
-}
 
 static void check_json(struct invocation *inv, const struct session *session, const char *word,
 		       const struct problem *problems, size_t count)

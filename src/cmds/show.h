@@ -1,15 +1,11 @@
 /*
- * Showing what several commands show: language maps, checks of profiles, payloads of events.
+ * Showing what several commands show: checks of profiles, payloads of events.
  */
 #ifndef PROVENV_CMDS_SHOW_H
 #define PROVENV_CMDS_SHOW_H
 
 #include "base/json.h"
 #include "cmds/cmd.h"
-#include "store/event_codec.h"
-
-/* The text of an encoded language map to show; empty when absent. Borrows from @arena. */
-struct slice langmap_text(struct arena *arena, struct slice encoded);
 
 /* Check the session's profile and print the verdict as @word; NEGATIVE when something is wrong. */
 enum status print_check(struct invocation *inv, struct session *session, const char *word,

@@ -8,6 +8,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "ops/catalogue.h"
+#include "store/event_codec.h"
 #include "store/paths.h"
 
 #include "base/banned.h"
@@ -17,6 +19,22 @@ const char *session_str(struct session *session, struct slice text)
 	const char *copy = arena_str(&session->arena, text);
 
 	return copy ? copy : "";
+}
+
+static void decoder_cleanup(struct event_decoder **decoder)
+{
+	event_decoder_free(*decoder);
+}
+
+struct slice langmap_text(struct arena *arena, struct slice encoded)
+{
+	AUTO(decoder_cleanup) struct event_decoder *decoder = NULL;
+	struct langmap map;
+
+	if (encoded.len == 0 || event_decoder_new(&decoder, NULL) ||
+	    langmap_decode(decoder, encoded, &map, NULL))
+		return slice_of("", 0);
+	return arena_copy(arena, langmap_pick(&map));
 }
 
 struct state_view session_view_at(struct session *session, uint64_t at)

@@ -6,11 +6,15 @@
 #ifndef PROVENV_OPS_SESSION_H
 #define PROVENV_OPS_SESSION_H
 
+/* What ops hands out, for those above that may include only ops. */
 #include "base/arena.h"
-#include "projections/state.h"
-#include "store/ref.h"
-#include "store/signer.h"
-#include "store/store.h"
+#include "projections/state.h"  /* IWYU pragma: export */
+#include "store/event.h"        /* IWYU pragma: export */
+#include "store/event_reader.h" /* IWYU pragma: export */
+#include "store/ref.h"          /* IWYU pragma: export */
+#include "store/signer.h"       /* IWYU pragma: export */
+#include "store/state_model.h"  /* IWYU pragma: export */
+#include "store/store.h"        /* IWYU pragma: export */
 
 /* What the user asked for on the command line, the same for every command. Borrowed strings. */
 struct session_options {
@@ -92,6 +96,9 @@ struct slice session_actor(struct session *session, const struct event *event);
 /* An event by number, as event_reader_get(). */
 enum status session_event(struct session *session, uint64_t seq, const struct read_event **ret,
 			  struct error *err);
+
+/* The text of an encoded language map to show; empty when absent. In @arena. */
+struct slice langmap_text(struct arena *arena, struct slice encoded);
 
 /* A NUL-terminated copy in the session's arena; "" when memory is out. */
 const char *session_str(struct session *session, struct slice text);

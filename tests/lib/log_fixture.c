@@ -127,12 +127,10 @@ void log_fixture_add_bytes(struct log_fixture *log, const struct event *event, s
 {
 	struct made_event *made;
 
-	if ((log->count & (log->count - 1)) == 0) {
-		struct made_event *grown = reallocarray(
-			log->events, log->count ? 2 * log->count : 1, sizeof(*log->events));
-
-		assert_non_null(grown);
-		log->events = grown;
+	if (log->count == log->capacity) {
+		log->capacity = log->capacity ? 2 * log->capacity : 64;
+		log->events = reallocarray(log->events, log->capacity, sizeof(*log->events));
+		assert_non_null(log->events);
 	}
 	made = &log->events[log->count++];
 	memset(made, 0, sizeof(*made));
@@ -142,6 +140,7 @@ void log_fixture_add_bytes(struct log_fixture *log, const struct event *event, s
 	memcpy(made->command_id, event->command_id, COMMAND_ID_BYTES);
 	made->starts_command = event->part == 1;
 	made->registry = event_is_registry(event->payload.type);
+	made->time_ms = event->time_ms;
 	log->time_ms = event->time_ms;
 	log->before = *event;
 }
@@ -177,6 +176,14 @@ void log_fixture_group(struct log_fixture *log, uint32_t parts)
 		log_fixture_next_part(log, &event);
 		log_fixture_add(log, &event, &log->signer);
 	}
+}
+
+void log_fixture_cut(struct log_fixture *log, size_t count)
+{
+	assert_in_range(count, 1, log->count);
+	while (log->count > count)
+		buf_release(&log->events[--log->count].leaf);
+	log->time_ms = log->events[count - 1].time_ms;
 }
 
 /* --- writing them ----------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@ struct made_event {
 	uint8_t command_id[COMMAND_ID_BYTES];
 	bool starts_command; /* goes into the command index */
 	bool registry;       /* goes into the registry index */
+	uint64_t time_ms;
 };
 
 #define LOG_FIXTURE_START_MS (UINT64_C(1767323045) * 1000) /* 2026-01-02T03:04:05Z */
@@ -34,6 +35,7 @@ struct log_fixture {
 	uint8_t log_id[LOG_ID_BYTES];
 	struct made_event *events;
 	size_t count;
+	size_t capacity;
 	uint64_t time_ms;    /* of the last event */
 	struct buf name;     /* of the last category */
 	struct event before; /* the last event's envelope */
@@ -61,6 +63,9 @@ void log_fixture_add_bytes(struct log_fixture *log, const struct event *event, s
 /* Add @count right commands of one event each; one right command of @parts events. */
 void log_fixture_fill(struct log_fixture *log, size_t count);
 void log_fixture_group(struct log_fixture *log, uint32_t parts);
+
+/* Take back all but the first @count events. */
+void log_fixture_cut(struct log_fixture *log, size_t count);
 
 /* Event @seq, from 1. */
 struct made_event *log_fixture_event(struct log_fixture *log, uint64_t seq);

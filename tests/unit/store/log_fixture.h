@@ -181,8 +181,8 @@ static inline bool log_append_contended(struct evlog *log, uint64_t writer, uint
 	return true;
 }
 
-/* What log_append_contended() of writers 1 … @writers left: every event once, each writer's in order,
- * and found by its command id. */
+/* What log_append_contended() of writers 1 … @writers left: every event once, each writer's in
+ * order, and found by its command id. */
 static inline void log_check_contended(struct evlog *log, uint64_t writers, uint64_t count)
 {
 	struct evlog_snapshot *snapshot;

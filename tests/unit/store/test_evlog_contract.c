@@ -520,9 +520,8 @@ static void test_watch_follows(void **state)
 	assert_true(writer.done);
 }
 
-#define OVER(setup, test)                                                                          \
-	{ #test " (" #setup ")", test, setup, teardown, NULL }
-#define OVER_ALL(test) OVER(setup_memory, test), OVER(setup_lmdb, test)
+#define OVER(setup, test) { #test " (" #setup ")", test, setup, teardown, NULL }
+#define OVER_ALL(test)    OVER(setup_memory, test), OVER(setup_lmdb, test)
 
 int main(void)
 {

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Damage to any part of a store: found, named, and mended where it is derived.
+# shellcheck source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+expect 0 provenv init
+expect 0 provenv set A=one -m "reason-of-first"
+expect 0 provenv set A=needle-value
+expect 0 provenv set A=three
+copy() {
+	rm -rf copy
+	cp -a .provenv copy
+}
+
+# flip FILE TEXT: change the first byte of TEXT in FILE; fails when TEXT is not there.
+flip() {
+	local offset
+	offset=$(grep -abo -- "$2" "$1" | head -n 1 | cut -d: -f1)
+	[[ -n $offset ]] || fail "the rig did not find '$2' in $1"
+	printf 'X' | dd of="$1" bs=1 seek="$offset" conv=notrunc status=none
+}
+
+# Acceptance 4: one byte inside a value.
+expect 0 provenv log A --jsonl
+event=$(printf '%s\n' "$out" | grep needle-value | out=$(cat) python3 -c 'import json, os; print(json.loads(os.environ["out"])["seq"])')
+copy
+expect 0 provenv --store copy verify
+flip copy/log/data.mdb needle-value
+expect 9 provenv --store copy verify --json
+is "names the event" "$(json '[j["integrity"], j["first_bad"]]')" "[\"failed\", $event]"
+expect 9 provenv-replay verify copy --json
+is "the replay tool too" "$(json '[j["integrity"], j["first_bad"]]')" "[\"failed\", $event]"
+expect 9 provenv --store copy get A --at "$event"
+has "a read names it too" "$err" "event $event"
+expect 0 provenv-replay salvage copy --output saved
+expect 0 provenv --store saved verify --json
+is "everything before it is saved" "$(json 'j["events"]')" "$((event - 1))"
+expect 0 provenv --store saved get A
+is "the value before" "$out" one
+expect 6 provenv-replay salvage copy --output saved
+
+# The state: deleted, cut, garbage, of another store, read-only.
+expect 0 provenv status --json
+hash=$(json 'j["state_hash"]')
+db=$(ls .provenv/state/*.db)
+for damage in 'rm -r .provenv/state' ': >"$db"' 'truncate -s 5000 "$db"' \
+	'head -c 40000 /dev/urandom >"$db"' 'rm "$db"' 'echo nonsense >.provenv/state/current' \
+	'chmod 400 "$db"'; do
+	db=.provenv/state/$(cat .provenv/state/current)
+	rm -f .provenv/state/*-wal .provenv/state/*-shm
+	eval "$damage"
+	expect 0 provenv get A
+	is "after: $damage" "$out" three
+	expect 0 provenv set "B=$RANDOM"
+	expect 0 provenv rebuild --compare
+done
+mkdir other
+expect 0 provenv --store other/s init
+expect 0 provenv --store other/s set A=foreign
+rm -rf .provenv/state
+cp -r other/s/state .provenv/state
+expect 0 provenv get A
+is "not the other store's" "$out" three
+
+# log/ older than head: lost events are named, and there is one way out.
+copy
+expect 0 provenv set A=lost1
+expect 0 provenv set A=lost2
+size=$(events)
+cp copy/log/data.mdb .provenv/log/data.mdb
+expect 9 provenv get A
+has "names what is lost" "$err" "$((size - 1))..$size"
+expect 9 provenv verify --json
+is "completeness" "$(json '[j["integrity"], j["completeness"]]')" '["ok", "failed"]'
+expect 9 provenv set A=x
+expect 5 provenv doctor --accept-loss=$((size - 2))
+expect 2 provenv doctor --accept-loss=1 --confirm=x -m y
+signer=$(basename "$(find "$XDG_CONFIG_HOME" -name '*@*.key')" .key)
+expect 0 provenv doctor --accept-loss=$((size - 2)) --confirm="$signer" -m "disk was replaced"
+expect 0 provenv get A
+is "goes on from what there is" "$out" three
+expect 0 provenv log --jsonl --max 1
+is "recorded for ever" "$(json '[j["type"], j["payload"]["expected_size"]]')" "[\"store.recovered\", $size]"
+expect 0 provenv verify
+expect 0 provenv checkpoint
+has "a new generation" "$out" "/2"
+
+# The log: cut short, empty, not a log.
+copy
+truncate -s 8192 copy/log/data.mdb
+expect 9 provenv --store copy verify
+expect 9 provenv --store copy get A
+copy
+head -c 65536 /dev/urandom >copy/log/data.mdb
+expect 9 provenv --store copy get A
+copy
+: >copy/log/data.mdb
+provenv --store copy get A >"$work/out" 2>&1
+code=$?
+checks=$((checks + 1))
+[[ $code -eq 9 || $code -eq 10 ]] || fail "an empty log: exit $code"
+expect 0 provenv doctor
