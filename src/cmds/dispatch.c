@@ -33,9 +33,11 @@ static void append_lines(struct buf *out, const char *text)
 		size_t len = strcspn(text, "\n");
 
 		text_append_printable(out, slice_of(text, len));
-		if (text[len] == '\n')
-			buf_append_byte(out, text[len++]);
 		text += len;
+		if (*text == '\n') {
+			buf_append_byte(out, '\n');
+			text++;
+		}
 	}
 }
 

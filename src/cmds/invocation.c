@@ -9,7 +9,6 @@
 #include "cmds/cmd.h"
 #include "cmds/process.h"
 #include "ops/session.h"
-#include "projections/projection.h"
 
 #include "base/banned.h"
 

@@ -8,13 +8,14 @@
 
 /* What ops hands out, for those above that may include only ops. */
 #include "base/arena.h"
-#include "projections/state.h"  /* IWYU pragma: export */
-#include "store/event.h"        /* IWYU pragma: export */
-#include "store/event_reader.h" /* IWYU pragma: export */
-#include "store/ref.h"          /* IWYU pragma: export */
-#include "store/signer.h"       /* IWYU pragma: export */
-#include "store/state_model.h"  /* IWYU pragma: export */
-#include "store/store.h"        /* IWYU pragma: export */
+#include "projections/projection.h" /* IWYU pragma: export */
+#include "projections/state.h"      /* IWYU pragma: export */
+#include "store/event.h"            /* IWYU pragma: export */
+#include "store/event_reader.h"     /* IWYU pragma: export */
+#include "store/ref.h"              /* IWYU pragma: export */
+#include "store/signer.h"           /* IWYU pragma: export */
+#include "store/state_model.h"      /* IWYU pragma: export */
+#include "store/store.h"            /* IWYU pragma: export */
 
 /* What the user asked for on the command line, the same for every command. Borrowed strings. */
 struct session_options {

@@ -387,6 +387,7 @@ static void work(struct run *run, unsigned threads)
 	(void)pthread_cond_destroy(&crew.done);
 }
 
+/* Check them all, unless they cannot be looked at, which is noted. */
 static void check_events(struct run *run)
 {
 	struct audit_checks *checks = &run->checks;
@@ -402,8 +403,8 @@ static void check_events(struct run *run)
 		checks->first =
 			(run->scope.probe - 1) / AUDIT_BLOCK_EVENTS * AUDIT_BLOCK_EVENTS + 1;
 	checks->last = run->last;
-	run->looked = true;
 	blocks = audit_block_count(checks->first, checks->last);
+	run->looked = blocks == 0;
 	if (blocks == 0)
 		return;
 	atomic_store(&run->progress->total, checks->last - checks->first + 1);
@@ -414,6 +415,7 @@ static void check_events(struct run *run)
 	}
 	enter(run, AUDIT_EVENTS);
 	work(run, threads);
+	run->looked = true;
 }
 
 /* --- after the events ------------------------------------------------------------------------- */
@@ -615,7 +617,7 @@ enum status audit_run(struct evlog *log, const struct audit_options *options,
 		renew_snapshot(&run);
 		check_predecessor(&run);
 		check_events(&run);
-		if (!scope.probe)
+		if (run.looked && !scope.probe)
 			finish(&run);
 	}
 	report_progress(&run);

@@ -89,6 +89,11 @@ const char *store_path(const struct store *store)
 	return buf_str(&store->path);
 }
 
+bool store_is_read_only(const struct store *store)
+{
+	return !store->may_write;
+}
+
 struct evlog *store_log(struct store *store)
 {
 	return store->log;
