@@ -110,7 +110,7 @@ static enum status check_options(const struct command *command, const struct opt
 	for (unsigned id = OPTION_END + 1; id < OPTION_COUNT; id++) {
 		if (!options->given[id] || command_takes(command, (enum option_id)id))
 			continue;
-		(void)error_set(err, STATUS_USAGE, "provenv %s does not take --%s", buf_str(&name),
+		(void)error_set(err, STATUS_USAGE, "%s does not take --%s", buf_str(&name),
 				option_info((enum option_id)id)->name);
 		return error_hint(err, STATUS_USAGE, "what it takes: provenv help %s",
 				  buf_str(&name));
@@ -129,16 +129,15 @@ static enum status check_operands(const struct command *command, size_t count, s
 	command_append_name(&name, command);
 	command_append_usage(&usage, command);
 	if (count < command->operands_min)
-		(void)error_set(err, STATUS_USAGE, "provenv %s needs %s", buf_str(&name),
+		(void)error_set(err, STATUS_USAGE, "%s needs %s", buf_str(&name),
 				command->operands);
 	else if (command->operands_max == 0)
-		(void)error_set(err, STATUS_USAGE, "provenv %s takes no operands, %zu given",
+		(void)error_set(err, STATUS_USAGE, "%s takes no operands, %zu given",
 				buf_str(&name), count);
 	else
-		(void)error_set(err, STATUS_USAGE,
-				"provenv %s takes at most %u operand%s, %zu given", buf_str(&name),
-				command->operands_max, command->operands_max == 1 ? "" : "s",
-				count);
+		(void)error_set(err, STATUS_USAGE, "%s takes at most %u operand%s, %zu given",
+				buf_str(&name), command->operands_max,
+				command->operands_max == 1 ? "" : "s", count);
 	return error_hint(err, STATUS_USAGE, "usage: %s", buf_str(&usage));
 }
 

@@ -160,7 +160,7 @@ enum status command_need_verb(const struct command *const *families, const char 
 
 	command_each(families, look_at, &search);
 	append_names(&verbs, &search);
-	(void)error_set(err, STATUS_USAGE, "provenv %s: what of it?", group);
+	(void)error_set(err, STATUS_USAGE, "which %s command?", group);
 	return error_hint(err, STATUS_USAGE, "one of: %s", buf_str(&verbs));
 }
 

@@ -223,7 +223,7 @@ static enum status keep(struct parsing *parsing, const struct option_info *info,
 	if (values->given[info->id] && !info->repeatable)
 		return error_set(parsing->err, STATUS_USAGE, "--%s is given twice", info->name);
 	if (value && !*value && !may_be_empty(info->id))
-		return error_set(parsing->err, STATUS_USAGE, "--%s needs a %s that is not empty",
+		return error_set(parsing->err, STATUS_USAGE, "--%s needs a value that is not empty: %s",
 				 info->name, info->value_name);
 	values->given[info->id] = true;
 	values->value[info->id] = value;

@@ -25,8 +25,8 @@ void json_finish(struct invocation *inv, struct json *json);
 
 /*
  * Aligned columns. Cells are added row by row, from left to right; widths are terminal columns
- * (East Asian wide characters take two, combining marks none). The last column is not padded, and
- * one very wide cell does not push the others out: it overflows its column. Zero-initialise, then
+ * (East Asian wide characters take two, combining marks none). No line ends with blanks, and one
+ * very wide cell does not push the others out: it overflows its column. Zero-initialise, then
  * table_begin().
  */
 enum { PRINT_COLUMNS_MAX = 16 };

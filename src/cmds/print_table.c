@@ -173,26 +173,33 @@ static void append_blanks(struct buf *out, size_t count)
 		buf_append_byte(out, ' ');
 }
 
-static void print_cell(const struct table *table, size_t index, size_t width, struct buf *out)
+/* Blanks are owed until something follows them, so that no line ends with any. */
+static void print_cell(const struct table *table, size_t index, size_t width, size_t *owed,
+		       struct buf *out)
 {
 	size_t column = index % table->columns;
-	bool last = column + 1 == table->columns;
 	struct slice text = cell(table, index);
 	size_t used = text_width(text);
 	size_t padding = used < width ? width - used : 0;
 
 	if (table->right[column])
-		append_blanks(out, padding);
-	buf_append_slice(out, text);
-	if (last)
+		*owed += padding;
+	if (text.len) {
+		append_blanks(out, *owed);
+		buf_append_slice(out, text);
+		*owed = 0;
+	}
+	*owed += GAP + (table->right[column] ? 0 : padding);
+	if (column + 1 == table->columns) {
 		buf_append_byte(out, '\n');
-	else
-		append_blanks(out, GAP + (table->right[column] ? 0 : padding));
+		*owed = 0;
+	}
 }
 
 void table_print(struct table *table, struct invocation *inv)
 {
 	size_t widths[PRINT_COLUMNS_MAX] = { 0 };
+	size_t owed = 0;
 
 	if (table->failed || table->text.failed) {
 		inv->out.failed = true;
@@ -203,7 +210,7 @@ void table_print(struct table *table, struct invocation *inv)
 		return;
 	measure(table, widths);
 	for (size_t i = 0; i < table->cells; i++)
-		print_cell(table, i, widths[i % table->columns], &inv->out);
+		print_cell(table, i, widths[i % table->columns], &owed, &inv->out);
 }
 
 void table_release(struct table *table)

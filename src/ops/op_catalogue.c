@@ -102,7 +102,7 @@ enum status decide_category_remove(struct session *session, const void *category
 {
 	const struct category_args *args = category_args;
 	struct definition category, *specifications;
-	struct payload *payload;
+	struct payload *payload = NULL;
 	size_t count;
 	enum status status = op_find_category(session, args->name, &category, err);
 
@@ -249,7 +249,7 @@ enum status decide_specification_remove(struct session *session, const void *spe
 {
 	const struct specification_args *args = specification_args;
 	struct definition before;
-	struct payload *payload;
+	struct payload *payload = NULL;
 	enum status status = op_find_specification(session, args->key, &before, err);
 
 	if (status)

@@ -159,7 +159,7 @@ enum status decide_environment_edit(struct session *session, const void *args, s
 {
 	const struct environment_args *wanted = args;
 	struct environment environment;
-	struct payload *payload;
+	struct payload *payload = NULL;
 	enum status status = session_find_environment(session, wanted->name, &environment, err);
 
 	if (!status)
@@ -176,7 +176,7 @@ enum status decide_environment_protect(struct session *session, const void *args
 {
 	const struct environment_args *wanted = args;
 	struct environment environment;
-	struct payload *payload;
+	struct payload *payload = NULL;
 	enum status status = session_find_environment(session, wanted->name, &environment, err);
 
 	if (status || environment.is_protected == wanted->is_protected)
@@ -195,7 +195,7 @@ static enum status plan_named(struct session *session, struct plan *plan, struct
 			      enum event_type type, struct environment *ret_environment,
 			      struct payload **ret, struct error *err)
 {
-	struct payload *payload;
+	struct payload *payload = NULL;
 	enum status status = session_find_environment(session, name, ret_environment, err);
 
 	if (status)
@@ -213,7 +213,7 @@ enum status decide_environment_remove(struct session *session, const void *args,
 {
 	const struct environment_args *wanted = args;
 	struct environment environment;
-	struct payload *payload;
+	struct payload *payload = NULL;
 	enum status status = plan_named(session, plan, wanted->name, EVENT_ENVIRONMENT_REMOVED,
 					&environment, &payload, err);
 
@@ -233,7 +233,7 @@ enum status decide_environment_switch(struct session *session, const void *args,
 {
 	const struct environment_args *wanted = args;
 	struct environment environment;
-	struct payload *payload;
+	struct payload *payload = NULL;
 	struct plan_change change = { .kind = PLAN_ACTIVE, .op = PLAN_CHANGED };
 	enum status status = session_find_environment(session, wanted->name, &environment, err);
 
@@ -255,7 +255,7 @@ enum status decide_environment_lock(struct session *session, const void *args, s
 {
 	const struct environment_args *wanted = args;
 	struct environment environment;
-	struct payload *payload;
+	struct payload *payload = NULL;
 	char until[32] = "";
 	enum status status = plan_named(session, plan, wanted->name, EVENT_ENVIRONMENT_LOCKED,
 					&environment, &payload, err);
@@ -275,7 +275,7 @@ enum status decide_environment_unlock(struct session *session, const void *args,
 {
 	const struct environment_args *wanted = args;
 	struct environment environment;
-	struct payload *payload;
+	struct payload *payload = NULL;
 	enum status status = session_find_environment(session, wanted->name, &environment, err);
 
 	if (status || !environment.locked)

@@ -145,7 +145,7 @@ static enum status copy_databases(struct session *session, struct plan *plan,
 enum status plan_profile_copy(struct session *session, struct plan *plan,
 			      const struct profile_copy *copy, struct error *err)
 {
-	struct payload *payload;
+	struct payload *payload = NULL;
 	struct variable *variables;
 	size_t count;
 	enum status status;
@@ -209,7 +209,7 @@ enum status decide_profile_create(struct session *session, const void *args, str
 				  struct error *err)
 {
 	const struct profile_args *wanted = args;
-	struct payload *payload;
+	struct payload *payload = NULL;
 	enum status status = check_new(session, wanted->name, err);
 
 	if (status)
@@ -233,7 +233,7 @@ enum status decide_profile_edit(struct session *session, const void *args, struc
 {
 	const struct profile_args *wanted = args;
 	struct profile profile;
-	struct payload *payload;
+	struct payload *payload = NULL;
 	enum status status =
 		session_find_profile(session, session->environment, wanted->name, &profile, err);
 

@@ -104,7 +104,7 @@ static enum status put_profile(struct compensation *comp, const struct diff_entr
 {
 	const struct profile *profile = entry->after;
 	bool exists = entry->before || made_with_environment(comp, entry);
-	struct payload *payload;
+	struct payload *payload = NULL;
 
 	if (!entry->before && exists && !profile->base.len && !profile->title.len &&
 	    !profile->description.len)

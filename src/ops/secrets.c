@@ -57,7 +57,7 @@ static enum status seal_one(struct session *session, const struct plan *plan,
 	struct seal_place place = place_of(session, command_id, secret->part, secret->index);
 	AUTO(buf_release) struct buf sealed = BUF_INIT;
 	struct vault_entry entry = { .generation = 0 };
-	const struct payload *key;
+	const struct payload *key = NULL;
 	enum status status = writing_key(session, plan, secret->environment, &key, err);
 
 	if (status)

@@ -59,7 +59,14 @@ static enum status configure(struct db *db, enum db_mode mode, struct error *err
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	if (mode == DB_SHARED) {
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-		return db_exec(db, "PRAGMA synchronous = NORMAL", err);
+		/*
+		 * Each command is the only connection and leaves its WAL behind, so the next one reads
+		 * all of it before its first answer: a short WAL keeps commands quick, and a checkpoint
+		 * every twenty or so writes is hardly felt.
+		 */
+		return db_exec(db,
+			       "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 64",
+			       err);
 	}
 	status = db_exec(db, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", err);
 	if (!status && mode == DB_BUILD)

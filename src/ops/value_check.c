@@ -1,0 +1,690 @@
+/*
+ * Values against specifications; see value_check.h.
+ *
+ * Invariants: a value is judged by type, enum, pattern, bounds, in that order, and the first fault
+ * is reported. Every message is one line. A masked value leaves nothing in a message: neither
+ * itself, nor a near miss, nor what a library says about it. Must not know where values come from.
+ */
+#include "ops/value_check.h"
+
+#include <jansson.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "ops/pattern.h"
+#include "store/event.h"
+
+#include "base/banned.h"
+
+const char *const value_types[] = { "string", "int",  "decimal", "bool", "enum",
+				    "url",    "path", "json",    NULL };
+
+/* In the order of value_types. */
+enum value_type {
+	TYPE_STRING,
+	TYPE_INT,
+	TYPE_DECIMAL,
+	TYPE_BOOL,
+	TYPE_ENUM,
+	TYPE_URL,
+	TYPE_PATH,
+	TYPE_JSON,
+	TYPE_COUNT,
+	TYPE_UNKNOWN = TYPE_COUNT,
+};
+
+_Static_assert(sizeof(value_types) / sizeof(value_types[0]) == TYPE_COUNT + 1, "one name each");
+
+enum {
+	SHOWN_BYTES_MAX = 64,   /* of a value in a message */
+	LISTED_VALUES_MAX = 10, /* of an enum in a message */
+	LISTED_BYTES_MAX = 240, /* the list is not continued after this */
+};
+
+/* One value being judged, and how to speak about it. */
+struct check {
+	const struct payload *specification;
+	enum value_type type;
+	struct slice value;
+	const char *subject; /* what a message begins with */
+	enum status refusal; /* what a violation is to the caller */
+	bool masked;
+	struct error *err;
+};
+
+static enum value_type find_type(struct slice name)
+{
+	size_t type = 0;
+
+	while (type < TYPE_COUNT && !slice_equal_str(name, value_types[type]))
+		type++;
+	return (enum value_type)type;
+}
+
+static bool is_number(enum value_type type)
+{
+	return type == TYPE_INT || type == TYPE_DECIMAL;
+}
+
+/* Messages. */
+
+/* @text escaped, cut at a character when it is longer than a message can bear. */
+static void show(struct buf *out, struct slice text)
+{
+	size_t len = text.len;
+
+	if (len > SHOWN_BYTES_MAX) {
+		len = SHOWN_BYTES_MAX;
+		while (len > SHOWN_BYTES_MAX - 4 && (text.data[len] & 0xc0) == 0x80)
+			len--;
+	}
+	text_append_printable(out, slice_of(text.data, len));
+	if (len < text.len)
+		buf_append_str(out, "…");
+}
+
+void value_show(struct buf *out, struct slice value)
+{
+	const char *quote = text_is_decimal(value) ? "" : "'";
+
+	buf_append_str(out, quote);
+	show(out, value);
+	buf_append_str(out, quote);
+}
+
+/* "KEY: 'value' ", to be continued with what is wrong. */
+static void begin(const struct check *check, struct buf *text)
+{
+	buf_printf(text, "%s: ", check->subject);
+	if (check->masked)
+		buf_append_str(text, "the value");
+	else
+		value_show(text, check->value);
+	buf_append_byte(text, ' ');
+}
+
+static enum status refuse(const struct check *check, const struct buf *text)
+{
+	enum status status = buf_status(text, check->err);
+
+	if (status)
+		return status;
+	(void)error_set(check->err, check->refusal, "%s", buf_str(text));
+	return check->refusal;
+}
+
+/* Refuse with one sentence, and the specification's example as the hint when it has one. */
+static enum status refuse_form(const struct check *check, const char *why)
+{
+	struct slice example = payload_get_text(check->specification, FIELD_EXAMPLE);
+	AUTO(buf_release) struct buf text = BUF_INIT;
+	AUTO(buf_release) struct buf hint = BUF_INIT;
+	enum status status;
+
+	begin(check, &text);
+	buf_append_str(&text, why);
+	status = refuse(check, &text);
+	if (status == check->refusal && example.len &&
+	    (check->masked || !slice_equal(example, check->value))) {
+		show(&hint, example);
+		return error_hint(check->err, status, "for example: %s", buf_str(&hint));
+	}
+	return status;
+}
+
+/* Types. */
+
+/* For int and decimal, whose commonest mistake is to write the unit too. */
+static enum status refuse_number(const struct check *check, const char *why)
+{
+	struct slice unit = payload_get_text(check->specification, FIELD_UNIT);
+	AUTO(buf_release) struct buf text = BUF_INIT;
+	enum status status = refuse_form(check, why);
+
+	if (status != check->refusal || unit.len == 0)
+		return status;
+	show(&text, unit);
+	return error_hint(check->err, status, "write the number alone; it is in %s",
+			  buf_str(&text));
+}
+
+static enum status check_int(const struct check *check)
+{
+	int64_t ignored;
+
+	if (text_to_i64(check->value, &ignored))
+		return STATUS_OK;
+	return refuse_number(check, "is not an int: digits with an optional '-', no '+', no "
+				    "leading zeros, -9223372036854775808 to 9223372036854775807");
+}
+
+static enum status check_decimal(const struct check *check)
+{
+	if (text_is_decimal(check->value))
+		return STATUS_OK;
+	return refuse_number(check, "is not a decimal: digits with an optional sign and point, at "
+				    "most 64 digits, no exponent");
+}
+
+/* What somebody meant who wrote a truth value in another way, or NULL. */
+static const char *bool_meant(struct slice value)
+{
+	static const char *const yes[] = { "true", "yes", "on", "1", "y", "t", "enabled" };
+	static const char *const no[] = { "false", "no", "off", "0", "n", "f", "disabled" };
+
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		if (value.len == strlen(yes[i]) &&
+		    strncasecmp((const char *)value.data, yes[i], value.len) == 0)
+			return "true";
+		if (value.len == strlen(no[i]) &&
+		    strncasecmp((const char *)value.data, no[i], value.len) == 0)
+			return "false";
+	}
+	return NULL;
+}
+
+static enum status check_bool(const struct check *check)
+{
+	const char *meant;
+	enum status status;
+
+	if (slice_equal_str(check->value, "true") || slice_equal_str(check->value, "false"))
+		return STATUS_OK;
+	status = refuse_form(check, "is not a bool: true or false");
+	meant = check->masked ? NULL : bool_meant(check->value);
+	if (status == check->refusal && meant)
+		return error_hint(check->err, status, "did you mean '%s'?", meant);
+	return status;
+}
+
+/* Length of the scheme at the start of @value (RFC 3986 section 3.1), 0 when there is none. */
+static size_t scheme_len(struct slice value)
+{
+	size_t len = 0;
+
+	while (len < value.len) {
+		uint8_t byte = value.data[len];
+		bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+		bool other =
+			(byte >= '0' && byte <= '9') || byte == '+' || byte == '-' || byte == '.';
+
+		if (!letter && !(other && len > 0))
+			break;
+		len++;
+	}
+	return len;
+}
+
+static enum status check_url(const struct check *check)
+{
+	struct slice value = check->value;
+	size_t scheme = scheme_len(value);
+
+	if (scheme > 0 && value.len > scheme + 3 && memcmp(value.data + scheme, "://", 3) == 0 &&
+	    text_is_line(value) && !memchr(value.data, ' ', value.len))
+		return STATUS_OK;
+	return refuse_form(check, "is not a url: scheme://host and so on, without blanks");
+}
+
+static enum status check_path(const struct check *check)
+{
+	if (check->value.len > 0 && text_is_line(check->value))
+		return STATUS_OK;
+	return refuse_form(check, "is not a path: one line, not empty");
+}
+
+/* free(), for a library that may have held a secret. */
+static void wipe_and_free(void *memory)
+{
+	if (memory)
+		explicit_bzero(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
+static void wipe_what_jansson_frees(void)
+{
+	json_set_alloc_funcs(malloc, wipe_and_free);
+}
+
+static void json_cleanup(json_t **json)
+{
+	json_decref(*json);
+}
+
+static enum status check_json(const struct check *check)
+{
+	static pthread_once_t wiping = PTHREAD_ONCE_INIT;
+	const char *bytes = check->value.len ? (const char *)check->value.data : "";
+	AUTO(buf_release) struct buf text = BUF_INIT;
+	AUTO(json_cleanup) json_t *json = NULL;
+	json_error_t why;
+
+	(void)pthread_once(&wiping, wipe_what_jansson_frees);
+	json = json_loadb(bytes, check->value.len,
+			  JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL |
+				  JSON_ALLOW_NUL,
+			  &why);
+	if (json)
+		return STATUS_OK;
+	if (json_error_code(&why) == json_error_out_of_memory)
+		return error_no_memory(check->err);
+	buf_printf(&text, "is not JSON: line %d, column %d", why.line, why.column);
+	if (!check->masked) {
+		buf_append_str(&text, ": ");
+		text_append_printable(&text, slice_str(why.text));
+	}
+	explicit_bzero(&why, sizeof(why)); /* it quotes what it stumbled over */
+	return refuse_form(check, buf_str(&text));
+}
+
+static enum status check_type(const struct check *check)
+{
+	switch (check->type) {
+	case TYPE_INT:
+		return check_int(check);
+	case TYPE_DECIMAL:
+		return check_decimal(check);
+	case TYPE_BOOL:
+		return check_bool(check);
+	case TYPE_URL:
+		return check_url(check);
+	case TYPE_PATH:
+		return check_path(check);
+	case TYPE_JSON:
+		return check_json(check);
+	case TYPE_STRING:
+	case TYPE_ENUM:
+	case TYPE_COUNT:
+		break;
+	}
+	return STATUS_OK;
+}
+
+/* Enum. */
+
+static void list_values(struct buf *out, const struct texts *texts)
+{
+	size_t start = out->len;
+
+	for (size_t i = 0; i < texts->count; i++) {
+		if (i == LISTED_VALUES_MAX || out->len - start > LISTED_BYTES_MAX) {
+			buf_append_str(out, ", …");
+			return;
+		}
+		if (i > 0)
+			buf_append_str(out, ", ");
+		value_show(out, texts->entries[i]);
+	}
+}
+
+/* The entry that @value differs from only by case, else by a typing error; NULL when none is near.
+ */
+static const struct slice *nearest_value(const struct texts *texts, struct slice value)
+{
+	size_t nearest = value.len / 3 > 1 ? value.len / 3 : 1;
+	const struct slice *found = NULL;
+
+	if (value.len > SHOWN_BYTES_MAX) /* text_distance() looks no further */
+		return NULL;
+	for (size_t i = 0; i < texts->count; i++) {
+		const struct slice *entry = &texts->entries[i];
+		size_t distance = text_distance(value, *entry);
+
+		if (entry->len == 0)
+			continue;
+		if (entry->len == value.len &&
+		    strncasecmp((const char *)entry->data, (const char *)value.data, value.len) ==
+			    0)
+			return entry;
+		if (distance < nearest || (distance == nearest && !found)) {
+			nearest = distance;
+			found = entry;
+		}
+	}
+	return found;
+}
+
+static enum status check_enum(const struct check *check)
+{
+	const struct field_value *field = &check->specification->field[FIELD_ENUM];
+	AUTO(buf_release) struct buf text = BUF_INIT;
+	AUTO(buf_release) struct buf hint = BUF_INIT;
+	const struct slice *nearest;
+	enum status status;
+
+	if (!field->present)
+		return STATUS_OK;
+	for (size_t i = 0; i < field->texts.count; i++) {
+		if (slice_equal(field->texts.entries[i], check->value))
+			return STATUS_OK;
+	}
+	begin(check, &text);
+	buf_append_str(&text, "is not one of ");
+	list_values(&text, &field->texts);
+	status = refuse(check, &text);
+	nearest = check->masked ? NULL : nearest_value(&field->texts, check->value);
+	if (status != check->refusal || !nearest)
+		return status;
+	value_show(&hint, *nearest);
+	return error_hint(check->err, status, "did you mean %s?", buf_str(&hint));
+}
+
+/* Patterns. */
+
+static enum status check_pattern(const struct check *check)
+{
+	struct slice source = payload_get_text(check->specification, FIELD_PATTERN);
+	AUTO(pattern_release) struct pattern pattern = PATTERN_INIT;
+	AUTO(buf_release) struct buf text = BUF_INIT;
+	struct error why = ERROR_INIT;
+	enum status status;
+
+	if (!check->specification->field[FIELD_PATTERN].present)
+		return STATUS_OK;
+	status = pattern_compile(&pattern, source, &why);
+	if (!status)
+		status = pattern_match(&pattern, check->value, &why);
+	if (!status)
+		return STATUS_OK;
+	if (status == STATUS_NO_MEMORY)
+		return error_no_memory(check->err);
+	buf_append_str(&text, status == STATUS_NEGATIVE ? "does not match the pattern "
+							: "cannot be judged by the pattern ");
+	show(&text, source);
+	if (status != STATUS_NEGATIVE)
+		buf_printf(&text, ": %s", why.text);
+	return refuse_form(check, buf_str(&text));
+}
+
+/* Bounds. */
+
+/* "100 %" */
+static void show_bound(struct buf *out, const struct payload *specification, enum event_field field)
+{
+	struct slice unit = payload_get_text(specification, FIELD_UNIT);
+
+	show(out, payload_get_text(specification, field));
+	if (unit.len) {
+		buf_append_byte(out, ' ');
+		show(out, unit);
+	}
+}
+
+static enum status check_bounds(const struct check *check)
+{
+	const struct payload *specification = check->specification;
+	const struct field_value *min = &specification->field[FIELD_MIN];
+	const struct field_value *max = &specification->field[FIELD_MAX];
+	AUTO(buf_release) struct buf text = BUF_INIT;
+	bool under = min->present && text_compare_decimal(check->value, min->text) < 0;
+	bool over = max->present && text_compare_decimal(check->value, max->text) > 0;
+
+	if (!is_number(check->type) || (!under && !over))
+		return STATUS_OK;
+	begin(check, &text);
+	buf_append_str(&text, under ? "is under the minimum " : "is over the maximum ");
+	show_bound(&text, specification, under ? FIELD_MIN : FIELD_MAX);
+	return refuse(check, &text);
+}
+
+/* All rules. */
+
+static enum status check_text(const struct check *check)
+{
+	AUTO(buf_release) struct buf text = BUF_INIT;
+
+	if (check->value.len <= VALUE_BYTES_MAX && text_is_value(check->value))
+		return STATUS_OK;
+	begin(check, &text);
+	if (check->value.len > VALUE_BYTES_MAX)
+		buf_printf(&text, "is too long: at most %d bytes", VALUE_BYTES_MAX);
+	else
+		buf_append_str(&text, "is not UTF-8 text without NUL");
+	return refuse(check, &text);
+}
+
+static enum status check_rules(const struct check *check)
+{
+	enum status status = check_text(check);
+
+	if (!status)
+		status = check_type(check);
+	if (!status)
+		status = check_enum(check);
+	if (!status)
+		status = check_pattern(check);
+	if (!status)
+		status = check_bounds(check);
+	return status;
+}
+
+enum status value_check(const struct payload *specification, struct slice value, struct error *err)
+{
+	struct slice type = payload_get_text(specification, FIELD_TYPE);
+	AUTO(buf_release) struct buf key = BUF_INIT;
+	struct check check = {
+		.specification = specification,
+		.type = find_type(type),
+		.value = value,
+		.refusal = STATUS_INVALID,
+		.masked = payload_get_bool(specification, FIELD_SECRET),
+		.err = err,
+	};
+
+	text_append_printable(&key, payload_get_text(specification, FIELD_KEY));
+	check.subject = buf_str(&key);
+	if (check.type != TYPE_UNKNOWN)
+		return check_rules(&check);
+	(void)error_set(err, STATUS_NEWER, "%s: its type '" SLICE_FMT "' is not known here",
+			check.subject, SLICE_ARG(type));
+	return error_hint(err, STATUS_NEWER, "use the newer provenv that wrote it");
+}
+
+/* Specifications. Every text begins with the field's name and a colon. */
+
+static enum status unknown_type(struct slice type, struct error *err)
+{
+	AUTO(buf_release) struct buf word = BUF_INIT;
+	AUTO(buf_release) struct buf list = BUF_INIT;
+	const char *nearest;
+	enum status status;
+
+	show(&word, type);
+	for (size_t i = 0; i < TYPE_COUNT; i++)
+		buf_printf(&list, "%s%s", i ? ", " : "", value_types[i]);
+	status = buf_status(&list, err);
+	if (status)
+		return status;
+	(void)error_set(err, STATUS_USAGE, "type: '%s' is not one of %s", buf_str(&word),
+			buf_str(&list));
+	nearest = text_nearest(buf_str(&word), value_types, TYPE_COUNT);
+	if (nearest)
+		return error_hint(err, STATUS_USAGE, "did you mean '%s'?", nearest);
+	return STATUS_USAGE;
+}
+
+static enum status check_own_pattern(const struct payload *specification, struct error *err)
+{
+	AUTO(pattern_release) struct pattern pattern = PATTERN_INIT;
+	enum status status;
+
+	if (!specification->field[FIELD_PATTERN].present)
+		return STATUS_OK;
+	status = pattern_compile(&pattern, payload_get_text(specification, FIELD_PATTERN), err);
+	return status ? error_prefix(err, status, "pattern") : STATUS_OK;
+}
+
+static enum status check_bound(const struct payload *specification, enum value_type type,
+			       enum event_field field, struct error *err)
+{
+	const char *name = event_field_info(field)->name;
+	struct slice bound = payload_get_text(specification, field);
+	AUTO(buf_release) struct buf shown = BUF_INIT;
+	int64_t ignored;
+
+	if (!specification->field[field].present)
+		return STATUS_OK;
+	if (!is_number(type))
+		return error_set(err, STATUS_USAGE, "%s: only int and decimal have bounds, not %s",
+				 name, value_types[type]);
+	value_show(&shown, bound);
+	if (!text_is_decimal(bound))
+		return error_set(err, STATUS_USAGE, "%s: %s is not a decimal number", name,
+				 buf_str(&shown));
+	if (type == TYPE_INT && !text_to_i64(bound, &ignored))
+		return error_set(err, STATUS_USAGE,
+				 "%s: %s is not an int: digits with an optional '-', no '+', no "
+				 "leading zeros, 64 bits",
+				 name, buf_str(&shown));
+	return STATUS_OK;
+}
+
+static enum status check_own_bounds(const struct payload *specification, enum value_type type,
+				    struct error *err)
+{
+	struct slice min = payload_get_text(specification, FIELD_MIN);
+	struct slice max = payload_get_text(specification, FIELD_MAX);
+	enum status status = check_bound(specification, type, FIELD_MIN, err);
+
+	if (!status)
+		status = check_bound(specification, type, FIELD_MAX, err);
+	if (status || !specification->field[FIELD_MIN].present ||
+	    !specification->field[FIELD_MAX].present || text_compare_decimal(min, max) <= 0)
+		return status;
+	return error_set(err, STATUS_USAGE, "min: " SLICE_FMT " is over max " SLICE_FMT,
+			 SLICE_ARG(min), SLICE_ARG(max));
+}
+
+/* The list fits the type, and every entry could be a value. */
+static enum status check_own_enum(const struct payload *specification, enum value_type type,
+				  struct error *err)
+{
+	const struct field_value *field = &specification->field[FIELD_ENUM];
+	struct check check = {
+		.specification = specification,
+		.type = type,
+		.refusal = STATUS_USAGE,
+		.err = err,
+	};
+	enum status status = STATUS_OK;
+	char subject[32];
+
+	if (!field->present && type == TYPE_ENUM)
+		return error_set(err, STATUS_USAGE, "enum: type enum needs the allowed values");
+	if (!field->present)
+		return STATUS_OK;
+	if (type != TYPE_ENUM && type != TYPE_STRING && type != TYPE_INT)
+		return error_set(err, STATUS_USAGE,
+				 "enum: only enum, string and int have allowed values, not %s",
+				 value_types[type]);
+	check.subject = subject;
+	for (size_t i = 0; i < field->texts.count && !status; i++) {
+		(void)snprintf(subject, sizeof(subject), "enum[%zu]", i);
+		check.value = field->texts.entries[i];
+		status = check_rules(&check);
+	}
+	return status;
+}
+
+static enum status check_own_value(const struct payload *specification, enum value_type type,
+				   enum event_field field, struct error *err)
+{
+	struct check check = {
+		.specification = specification,
+		.type = type,
+		.value = payload_get_text(specification, field),
+		.subject = event_field_info(field)->name,
+		.refusal = STATUS_USAGE,
+		.err = err,
+	};
+
+	return specification->field[field].present ? check_rules(&check) : STATUS_OK;
+}
+
+enum status specification_check(const struct payload *specification, struct error *err)
+{
+	struct slice name = payload_get_text(specification, FIELD_TYPE);
+	enum value_type type = find_type(name);
+	enum status status;
+
+	if (type == TYPE_UNKNOWN)
+		return unknown_type(name, err);
+	if (payload_get_bool(specification, FIELD_SECRET) &&
+	    specification->field[FIELD_DEFAULT].present)
+		return error_set(err, STATUS_USAGE,
+				 "default: a secret has none, because it would be readable by all");
+	status = check_own_pattern(specification, err);
+	if (!status)
+		status = check_own_bounds(specification, type, err);
+	if (!status)
+		status = check_own_enum(specification, type, err);
+	if (!status)
+		status = check_own_value(specification, type, FIELD_DEFAULT, err);
+	if (!status)
+		status = check_own_value(specification, type, FIELD_EXAMPLE, err);
+	return status;
+}
+
+/* Names of secrets. */
+
+static bool is_secret_word(const char *word, size_t len)
+{
+	static const char *const whole[] = { "KEY", "PASS", "PWD", "SECRETS", "PASSWORDS" };
+	/* These also end a longer word: PGPASSWORD, AUTHTOKEN; but a MONKEY is no KEY. */
+	static const char *const endings[] = { "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET",
+					       "TOKEN",    "APIKEY", "CREDENTIAL", "CREDENTIALS" };
+
+	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
+		if (len == strlen(whole[i]) && strncasecmp(word, whole[i], len) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		size_t known = strlen(endings[i]);
+
+		if (len >= known && strncasecmp(word + (len - known), endings[i], known) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_upper(uint8_t byte)
+{
+	return byte >= 'A' && byte <= 'Z';
+}
+
+static bool is_lower(uint8_t byte)
+{
+	return byte >= 'a' && byte <= 'z';
+}
+
+/* Words end at whatever is no letter, and where a small letter meets a capital one: apiKey. */
+bool key_looks_secret(struct slice key)
+{
+	size_t start = 0;
+
+	for (size_t i = 0; i <= key.len; i++) {
+		bool letter = i < key.len && (is_upper(key.data[i]) || is_lower(key.data[i]));
+		bool hump =
+			letter && i > start && is_upper(key.data[i]) && is_lower(key.data[i - 1]);
+
+		if (letter && !hump)
+			continue;
+		if (is_secret_word((const char *)key.data + start, i - start))
+			return true;
+		start = hump ? i : i + 1;
+	}
+	return false;
+}
