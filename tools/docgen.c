@@ -6,6 +6,7 @@
  * Everything that changes with the code comes from its tables; only prose stands here.
  */
 #include <assert.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,138 +19,11 @@
 #include "cmds/lookup.h"
 #include "cmds/options.h"
 #include "cmds/process.h"
+#include "store/apply_rules.def"
 #include "store/event.h"
 #include "store/state_model.h"
 
 #include "base/banned.h"
-
-/* A table cell: Markdown would take "|" for the next column. */
-static void append_cell(struct buf *out, const char *text)
-{
-	for (; *text; text++) {
-		if (*text == '|')
-			buf_append_byte(out, '\\');
-		buf_append_byte(out, (uint8_t)*text);
-	}
-}
-
-static void append_envelope(struct buf *out)
-{
-	static const struct {
-		const char *name;
-		const char *kind;
-		const char *meaning;
-	} fields[] = {
-		{ "version",    "uint",   "of the format: 1"                                          },
-		{ "log_id",     "bin 16", "first bytes of the leaf hash of event 1; zeros in event 1" },
-		{ "seq",        "uint",   "event number, from 1, without gaps"                        },
-		{ "prev",       "bin 32", "SHA-256(0x00 ‖ previous leaf); zeros in event 1"           },
-		{ "time_ms",    "uint",
-                 "milliseconds since 1970: the greater of claimed_ms and the previous time_ms"        },
-		{ "claimed_ms", "uint",   "the signer's clock"                                        },
-		{ "key_id",     "bin 8",  "first bytes of SHA-256(public key) of the signer"          },
-		{ "command_id", "bin 16",
-                 "of the command; a command used again with the same content is not appended twice"   },
-		{ "part",       "uint",   "which event of the command this is, from 1"                },
-		{ "parts",      "uint",   "how many events the command has"                           },
-		{ "type",       "str",    "see below"						 },
-		{ "payload",    "map",    "the fields of the type, in the order given below"          },
-		{ "reason",     "str",    "the user's, empty when none was given"                     },
-	};
-
-	buf_append_str(
-		out,
-		"## Envelope\n\n"
-		"A leaf of the log is `event ‖ signature`, at most 65,535 bytes. The event is one "
-		"MessagePack array in shortest encodings, without floats, extensions and nil:\n\n"
-		"| # | field | encoding | meaning |\n| --- | --- | --- | --- |\n");
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		buf_printf(out, "| %zu | `%s` | %s | %s |\n", i, fields[i].name, fields[i].kind,
-			   fields[i].meaning);
-	buf_append_str(
-		out,
-		"\nThe signature is Ed25519 over `\"provenv/event/v1\\0\" ‖ event`, by the key that "
-		"key_id names. Events of one command stand together and share command_id, signer, "
-		"times and reason. A type or a trailing field that is not listed here was written by a "
-		"newer provenv: the signature still counts, the state cannot be told.\n\n");
-}
-
-static void append_kinds(struct buf *out)
-{
-	static const char *const encodings[] = {
-		[KIND_NAME] = "str, `[A-Za-z0-9][A-Za-z0-9_.-]{0,62}`",
-		[KIND_KEY] = "str, `[A-Za-z_][A-Za-z0-9_]{0,254}`",
-		[KIND_KEY_NAME] = "str, `[A-Za-z0-9][A-Za-z0-9_.@-]{0,126}`",
-		[KIND_TEXT] = "str, UTF-8 without NUL, at most 4 KiB",
-		[KIND_VALUE] = "str, UTF-8 without NUL, at most 32 KiB",
-		[KIND_DECIMAL] = "str, `[+-]?digits[.digits]`, at most 64 digits",
-		[KIND_UINT] = "uint, up to 64 bits",
-		[KIND_BOOL] = "bool",
-		[KIND_BYTES32] = "bin of 32 bytes",
-		[KIND_LANGMAP] =
-			"map of language tag (str, BCP 47; `und`: not given) to text (str, "
-			"at most 4 KiB), ascending by tag, 1 to 32 entries",
-		[KIND_TEXTS] = "array of 1 to 256 texts, in the user's order, without repeats",
-		[KIND_CHANGES] =
-			"array of 1 to 10,000 changes, ascending by (profile, key), see below",
-		[KIND_READERS] =
-			"array of 1 to 256 readers `[key_id bin 8, sealed key bin 80]`, "
-			"ascending by key_id; the sealed key is the X25519 private key, sealed to "
-			"the reader (libsodium sealed box)",
-	};
-
-	static_assert(TEXT_BYTES_MAX == 4 * 1024 && VALUE_BYTES_MAX == 32 * 1024, "as written");
-	static_assert(LANGS_MAX == 32 && ENUM_VALUES_MAX == 256 && READERS_MAX == 256 &&
-			      COMMAND_CHANGES_MAX == 10000,
-		      "as written");
-	buf_append_str(out, "## Kinds of fields\n\n| kind | encoding |\n| --- | --- |\n");
-	for (size_t i = 0; i < sizeof(encodings) / sizeof(encodings[0]); i++)
-		buf_printf(out, "| %s | %s |\n", field_kind_name((enum field_kind)i), encodings[i]);
-	buf_append_str(
-		out,
-		"\nA change is a map with these fields, in this order: `profile` (name), `key` (key), "
-		"then one of\n\n"
-		"| field | encoding | meaning |\n| --- | --- | --- |\n"
-		"| `set` | value | the value itself |\n"
-		"| `seal` | `[commitment bin 32, sealed bin]` | a secret: BLAKE2b-256 of the value "
-		"keyed with its salt, and the sealed value |\n"
-		"| `copy` | `[seq uint, index uint]` | the bytes that change `index` (from 0) of event "
-		"`seq` holds itself |\n"
-		"| `unset` | true | no value any more |\n\n"
-		"and, when the value is a template, `expand` (true). A field without a value is left "
-		"out.\n\n");
-}
-
-static void append_type(struct buf *out, enum event_type type)
-{
-	const struct event_type_info *info = event_type_info(type);
-	const enum apply_rule *rules = apply_rules_of(type);
-
-	buf_printf(out,
-		   "### %s\n\n%s. Signed by %s.\n\n| field | | kind | meaning |\n"
-		   "| --- | --- | --- | --- |\n",
-		   info->name, info->meaning,
-		   info->authority == AUTHORITY_ADMIN ? "an admin key" : "any enrolled key");
-	for (size_t i = 0; i < info->rule_count; i++) {
-		const struct event_field_info *field = event_field_info(info->rules[i].field);
-
-		buf_printf(out, "| `%s` | %s | %s | %s |\n", field->name,
-			   info->rules[i].required ? "required" : "optional",
-			   field_kind_name(field->kind), field->meaning);
-	}
-	buf_append_str(out, "\nRules: ");
-	if (*rules == RULE_NONE)
-		buf_append_str(out, "none");
-	for (size_t i = 0; rules[i] != RULE_NONE; i++)
-		buf_printf(out, "%s%s", i ? ", " : "", apply_rule_name(rules[i]));
-	buf_append_str(out, ".\n\n");
-}
-
-static void append_rules(struct buf *out)
-{
-	static const enum apply_rule rules[] = {
-#define APPLY_RULE(id, number, name, meaning) RULE_##id,
-#include "store/apply_rules.def"
 	};
 
 	buf_append_str(

@@ -20,21 +20,27 @@ struct json {
 	bool after_key;
 };
 
+/*
+ * jansson, with which ops/ reads JSON, has functions of these names too, and one program links
+ * both: ours get link names of their own. No file includes both headers.
+ */
+#define JSON_LINK_NAME(name) __asm__("provenv_" name)
+
 void json_init(struct json *json, struct buf *out);
 
-void json_object(struct json *json);
-void json_array(struct json *json);
+void json_object(struct json *json) JSON_LINK_NAME("json_object");
+void json_array(struct json *json) JSON_LINK_NAME("json_array");
 /* Closes the innermost object or array. */
 void json_end(struct json *json);
 void json_key(struct json *json, const char *key);
 void json_key_slice(struct json *json, struct slice key);
 
-void json_string(struct json *json, const char *text);
+void json_string(struct json *json, const char *text) JSON_LINK_NAME("json_string");
 void json_slice(struct json *json, struct slice text);
 void json_hex(struct json *json, const uint8_t *bytes, size_t len);
 void json_uint(struct json *json, uint64_t value);
 void json_bool(struct json *json, bool value);
-void json_null(struct json *json);
+void json_null(struct json *json) JSON_LINK_NAME("json_null");
 void json_time(struct json *json, uint64_t time_ms);
 
 /* Key and value in one call. */

@@ -3,11 +3,14 @@
  */
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "cmds/cmd.h"
 #include "cmds/families.h"
 #include "cmds/help.h"
 #include "cmds/lookup.h"
+#include "cmds/options.h"
 
 #include "base/banned.h"
 

@@ -6,11 +6,13 @@
  * is reported once, on stderr. An option that the command would ignore is refused. Must not know
  * any command by name.
  */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -301,7 +303,8 @@ int command_dispatch(const struct command *const *families, int argc, char **arg
 	char *const *word = argv + (argc > 0);
 	AUTO(option_values_release) struct option_values options = { .confirm_count = 0 };
 	AUTO(invocation_release) struct invocation inv = { .operand_count = 0 };
-	AUTO_FREE const char **operands = calloc((size_t)words + 1, sizeof(*operands));
+	AUTO_FREE const char **operands =
+		(const char **)calloc((size_t)words + 1, sizeof(*operands));
 	struct error error = ERROR_INIT;
 	enum status status;
 

@@ -4,12 +4,15 @@
  * Words come from the command line and are shown through option_append_word() only: one may be a
  * secret typed in the wrong place.
  */
-#include "cmds/lookup.h"
-
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/text.h"
+#include "cmds/cmd.h"
+#include "cmds/lookup.h"
+#include "cmds/options.h"
 
 #include "base/banned.h"
 

@@ -4,15 +4,16 @@
  * Invariants: row i of the table is option i; a long name and a letter belong to one option.
  * Nothing typed behind "=" or as a value reaches an error text.
  */
-#include "cmds/options.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/text.h"
+#include "cmds/options.h"
 
 #include "base/banned.h"
 

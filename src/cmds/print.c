@@ -3,14 +3,21 @@
  *
  * A secret is never here: a change says that there is one, and MASKED_VALUE stands for it.
  */
-#include "cmds/print.h"
-
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/json.h"
+#include "base/limits.h"
 #include "base/text.h"
+#include "cmds/cmd.h"
+#include "cmds/print.h"
+#include "ops/commit.h"
+#include "ops/plan.h"
 
 #include "base/banned.h"
 

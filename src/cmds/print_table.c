@@ -8,10 +8,14 @@
  */
 #include <assert.h>
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/text.h"
+#include "cmds/cmd.h"
 #include "cmds/print.h"
 
 #include "base/banned.h"

@@ -4,15 +4,16 @@
  * Nothing here knows a command. The signal handlers use write() and _exit() alone and touch no
  * data.
  */
-#include "cmds/process.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+#include "base/error.h"
 #include "base/secret.h"
+#include "cmds/process.h"
 
 #include "base/banned.h"
 

@@ -10,14 +10,22 @@
  *  "variables": [{"key", "category", "type", "required", "secret", "enum", "pattern", "min", "max",
  *                 "default", "unit", "title", "description", "example"}]}
  *
+ * Needed: name, key, and a database's path. When left out: status "implemented", protected,
+ * required and secret false, profile "default", kind "sqlite", type "enum" where there is an enum,
+ * else "string"; the rest is absent then.
+ *
  * A title or description is a string (language "und") or an object language tag → text. min and max
- * are numbers or decimal strings, kept as written.
+ * are integers or decimal strings, kept as written; a default is a string, or an integer, true or
+ * false, which become text. All three may be a real number as well, of at most 15 significant
+ * digits and without exponent: JSON readers keep no more of it; anything finer is refused and has
+ * to be a string. An empty text is as good as none, except for a default and among enum.
  */
 #ifndef PROVENV_OPS_CATALOGUE_H
 #define PROVENV_OPS_CATALOGUE_H
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "ops/langmap.h" /* IWYU pragma: export */
 #include "store/event.h"
 
 /* Payloads in the arena, in file order. */
@@ -34,21 +42,20 @@ struct catalogue {
 };
 
 /*
- * Parse @json.
- * USAGE    malformed JSON (with line), unknown member, wrong type, duplicate name, unsound
- * specification, unknown category (when it is not in the file, the caller's state decides: not
- * checked here)
+ * Parse @json, of at most CATALOGUE_BYTES_MAX (the caller looks). Every payload passes
+ * payload_encode(), databases once they have an environment and a profile, and fits an event.
+ *
+ * USAGE  malformed JSON (with line), unknown member, wrong type, duplicate name, unsound
+ *        specification. A category that the file does not define is no fault: the caller's state
+ *        decides.
  */
 enum status catalogue_parse(struct arena *arena, struct slice json, struct catalogue *ret,
 			    struct error *err);
 
-/* Write categories and specifications (and whatever else is given) as such a file, pretty-printed.
+/*
+ * Append @catalogue as such a file, pretty-printed: categories and variables always, environments
+ * and databases when there are any. catalogue_parse() gives back what it once gave.
  */
 enum status catalogue_print(const struct catalogue *catalogue, struct buf *ret, struct error *err);
-
-/* The text of a language map to show: "und", else "en", else the first; empty when absent. */
-struct slice langmap_pick(const struct langmap *map);
-/* A language map of one text without a language. NULL entries when memory is out. */
-struct langmap langmap_of(struct arena *arena, struct slice text);
 
 #endif

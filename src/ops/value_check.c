@@ -7,6 +7,7 @@
  */
 #include "ops/value_check.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -46,7 +47,7 @@ enum value_type {
 	TYPE_UNKNOWN = TYPE_COUNT,
 };
 
-_Static_assert(sizeof(value_types) / sizeof(value_types[0]) == TYPE_COUNT + 1, "one name each");
+static_assert(sizeof(value_types) / sizeof(value_types[0]) == TYPE_COUNT + 1, "one name each");
 
 enum {
 	SHOWN_BYTES_MAX = 64,   /* of a value in a message */

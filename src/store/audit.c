@@ -26,6 +26,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,7 +111,7 @@ static void settle_child(pid_t parent)
 	reset_signals(damage_signals, COUNT(damage_signals));
 	reset_signals(stop_signals, COUNT(stop_signals));
 	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &none, NULL);
 	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null_fd < 0)
 		return;
@@ -222,6 +223,7 @@ static enum status run_child(const struct job *job, struct audit_scope scope, in
 struct death {
 	int signal;    /* 0: none */
 	uint64_t seq;  /* event that was read; 0: none */
+	uint64_t good; /* events that can be read all the same */
 	bool finished; /* the events had been checked */
 };
 
@@ -246,7 +248,8 @@ static void events_in_work(const struct audit_progress *progress, uint64_t *ret_
 
 /*
  * Find out which event a child died of. One thread says so itself; of several one was at it, and a
- * child that reads one by one dies of it once more. If that survives, the least is named.
+ * child that reads one by one dies of it once more, unless it comes upon a lesser fault before. If
+ * it survives all of them, the least is named.
  */
 static enum status find_death(const struct job *job, int signal_number, struct death *ret,
 			      struct error *err)
@@ -254,8 +257,8 @@ static enum status find_death(const struct job *job, int signal_number, struct d
 	const struct audit_progress *progress = &job->shared->progress;
 	struct death death = { .signal = signal_number,
 			       .finished = atomic_load(&progress->phase) == AUDIT_FINISHING };
+	uint64_t fault = 0;
 	uint64_t least, greatest;
-	enum status status;
 	int probe_signal;
 
 	events_in_work(progress, &least, &greatest);
@@ -263,14 +266,18 @@ static enum status find_death(const struct job *job, int signal_number, struct d
 		struct audit_scope probe = { .upto = greatest,
 					     .events_only = true,
 					     .probe = least };
+		enum status status = run_child(job, probe, &probe_signal, err);
 
-		status = run_child(job, probe, &probe_signal, err);
 		if (status)
 			return status;
 		if (probe_signal)
 			events_in_work(progress, &least, &greatest);
+		else
+			fault = job->shared->report.first_bad;
 	}
 	death.seq = least;
+	if (least)
+		death.good = fault ? fault : least - 1;
 	*ret = death;
 	return STATUS_OK;
 }
@@ -317,7 +324,7 @@ static enum status audit_in_children(const struct job *job, struct audit_report 
 			break;
 		scope.events_only = true;
 		if (death.seq)
-			scope.upto = death.seq - 1;
+			scope.upto = death.good;
 	}
 	audit_report_broken(&report, "");
 	put_death(&death, &report);

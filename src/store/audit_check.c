@@ -8,8 +8,9 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <sodium.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

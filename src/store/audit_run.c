@@ -501,7 +501,7 @@ static void check_counts(struct run *run)
 static enum status command_end(struct run *run, uint64_t seq, uint64_t *ret, struct error *err)
 {
 	uint8_t leaf_hash[HASH_BYTES];
-	struct decoded_event decoded;
+	struct decoded_event decoded = { .type_name.len = 0 };
 	enum status status;
 
 	if (seq == 0) {

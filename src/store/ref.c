@@ -148,8 +148,8 @@ static enum status command_range(struct event_reader *reader, uint64_t seq, stru
 {
 	uint64_t size = event_reader_snapshot(reader)->size;
 	uint8_t command_id[COMMAND_ID_BYTES];
-	const struct event *event;
-	struct range range;
+	const struct event *event = NULL;
+	struct range range = { 0, 0 };
 	uint32_t parts;
 	enum status status = read_envelope(reader, seq, &event, err);
 
@@ -180,7 +180,7 @@ enum status ref_command_range(struct evlog_snapshot *snapshot, uint64_t seq, uin
 			      uint64_t *ret_last, struct error *err)
 {
 	struct event_reader *reader AUTO(free_reader) = NULL;
-	struct range range;
+	struct range range = { 0, 0 };
 	enum status status = event_reader_new(snapshot, &reader, err);
 
 	if (!status)
@@ -211,7 +211,7 @@ static enum status find_back(struct event_reader *reader, uint64_t size, uint64_
 	uint64_t seq = size;
 
 	for (uint64_t i = 0; i < back; i++) {
-		const struct event *event;
+		const struct event *event = NULL;
 		enum status status = read_envelope(reader, seq, &event, err);
 
 		if (status)
@@ -239,7 +239,7 @@ static enum status find_back(struct event_reader *reader, uint64_t size, uint64_
 static enum status find_time(struct event_reader *reader, uint64_t size, uint64_t time_ms,
 			     uint64_t *ret, struct error *err)
 {
-	const struct event *event;
+	const struct event *event = NULL;
 	uint64_t low = 1;         /* the answer, if there is one, is at least this */
 	uint64_t high = size + 1; /* and below this */
 	enum status status = read_envelope(reader, 1, &event, err);
@@ -294,8 +294,8 @@ enum status ref_resolve(struct evlog_snapshot *snapshot, const struct ref *ref,
 			struct ref_point *ret, struct error *err)
 {
 	struct event_reader *reader AUTO(free_reader) = NULL;
-	const struct event *event;
-	struct range range;
+	const struct event *event = NULL;
+	struct range range = { 0, 0 };
 	uint64_t seq = 0;
 	enum status status = event_reader_new(snapshot, &reader, err);
 

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/error.h"

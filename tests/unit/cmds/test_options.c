@@ -58,9 +58,12 @@ static struct parsed parse(const char *const *words)
 static void spellings(void **state)
 {
 	static const char *const lines[][5] = {
-		{ "-e", "testing", "get", "A", NULL },	    { "-etesting", "get", "A", NULL },
-		{ "--env", "testing", "get", "A", NULL },   { "--env=testing", "get", "A", NULL },
-		{ "get", "--env=testing", "A", NULL },	    { "get", "A", "-e", "testing", NULL },
+		{ "-e", "testing", "get", "A", NULL },
+                { "-etesting", "get", "A", NULL },
+		{ "--env", "testing", "get", "A", NULL },
+                { "--env=testing", "get", "A", NULL },
+		{ "get", "--env=testing", "A", NULL },
+                { "get", "A", "-e", "testing", NULL },
 		{ "get", "A", "--env", "testing", NULL },
 	};
 
@@ -141,27 +144,25 @@ static void refusals(void **state)
 		const char *text;
 		const char *hint;
 	} cases[] = {
-		{ { "--jsonn", NULL }, "unknown option --jsonn", "did you mean --json?" },
-		{ { "--reson", "x", NULL }, "unknown option --reson", "did you mean --reason?" },
-		{ { "--dry", NULL }, "unknown option --dry", "did you mean --dry-run?" },
-		{ { "--conf", "x", NULL }, "unknown option --conf", "did you mean --confirm?" },
+		{ { "--jsonn", NULL },       "unknown option --jsonn",                       "did you mean --json?"                                           },
+		{ { "--reson", "x", NULL },  "unknown option --reson",                       "did you mean --reason?"                                         },
+		{ { "--dry", NULL },         "unknown option --dry",                         "did you mean --dry-run?"                                        },
+		{ { "--conf", "x", NULL },   "unknown option --conf",                        "did you mean --confirm?"                                        },
 		{ { "--zzzzzz", NULL },
-		  "unknown option --zzzzzz",
-		  "options of a command: provenv help COMMAND" },
+                 "unknown option --zzzzzz",						  "options of a command: provenv help COMMAND"                     },
 		{ { "-x", NULL },
-		  "unknown option -x",
-		  "words that begin with '-' and are no options stand behind '--'" },
-		{ { "--store", NULL }, "--store needs a value: DIR", "" },
-		{ { "set", "-m", NULL }, "--reason needs a value: REASON", "" },
-		{ { "--json=yes", NULL }, "--json takes no value", "" },
-		{ { "-q", "--quiet", NULL }, "--quiet is given twice", "" },
-		{ { "-ea", "-eb", NULL }, "--env is given twice", "" },
-		{ { "--store=", NULL }, "--store needs a value that is not empty: DIR", "" },
-		{ { "-e", "", NULL }, "--env needs a value that is not empty: ENV", "" },
-		{ { "--profile", "", NULL }, "--profile needs a value that is not empty: PROFILE", "" },
+                 "unknown option -x",							"words that begin with '-' and are no options stand behind '--'" },
+		{ { "--store", NULL },       "--store needs a value: DIR",                   ""                                                               },
+		{ { "set", "-m", NULL },     "--reason needs a value: REASON",               ""                                                               },
+		{ { "--json=yes", NULL },    "--json takes no value",                        ""                                                               },
+		{ { "-q", "--quiet", NULL }, "--quiet is given twice",                       ""                                                               },
+		{ { "-ea", "-eb", NULL },    "--env is given twice",                         ""                                                               },
+		{ { "--store=", NULL },      "--store needs a value that is not empty: DIR", ""                                                               },
+		{ { "-e", "", NULL },        "--env needs a value that is not empty: ENV",   ""                                                               },
+		{ { "--profile", "", NULL },
+                 "--profile needs a value that is not empty: PROFILE",		       ""							       },
 		{ { "--=x", NULL },
-		  "unknown option --=…",
-		  "options of a command: provenv help COMMAND" },
+                 "unknown option --=…",						      "options of a command: provenv help COMMAND"                     },
 	};
 
 	(void)state;
@@ -180,9 +181,12 @@ static void refusals(void **state)
 static void no_value_in_messages(void **state)
 {
 	static const char *const lines[][4] = {
-		{ "--tokn=hunter2", NULL },	  { "--json=hunter2", NULL },
-		{ "-zhunter2", NULL },		  { "-m", "hunter2", "-mhunter2", NULL },
-		{ "--confirm=hunter2", "-e", NULL }, { "API=hunter2", "--nope", NULL },
+		{ "--tokn=hunter2", NULL },
+		{ "--json=hunter2", NULL },
+		{ "-zhunter2", NULL },
+		{ "-m", "hunter2", "-mhunter2", NULL },
+		{ "--confirm=hunter2", "-e", NULL },
+		{ "API=hunter2", "--nope", NULL },
 	};
 
 	(void)state;
@@ -248,9 +252,10 @@ static void usage_of_options(void **state)
 /* Any words end in OK or USAGE, with all operands among the words. */
 static void random_words(void **state)
 {
-	static const char *const pool[] = { "-",	  "--",	   "---",   "-e",     "-eq",  "--env=",
-					    "--confirm",  "-n",	   "-nqvh", "--json", "x=y",  "",
-					    "--confirm=", "-mm",   "=",	    "--=",    "-\xff", "--\x80" };
+	static const char *const pool[] = { "-",      "--",        "---",        "-e",    "-eq",
+					    "--env=", "--confirm", "-n",         "-nqvh", "--json",
+					    "x=y",    "",          "--confirm=", "-mm",   "=",
+					    "--=",    "-\xff",     "--\x80" };
 	uint64_t seed = clock_monotonic_ns() | 1;
 
 	(void)state;

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@
 #include "base/limits.h"
 #include "lib/log_fixture.h"
 #include "store/audit.h"
+#include "store/event.h"
 #include "store/evlog.h"
 #include "store/evlog_lmdb.h"
 #include "store/merkle.h"
@@ -489,12 +491,12 @@ static void test_deadly_page_and_threads(void **state)
 	struct audit_options options = { .threads = 4 };
 	struct audit_report report = audit_with(fixture, &options);
 	size_t place = leaf_place(fixture, 2000);
-	uint8_t flipped = fixture->file.data[place + 250] ^ 1;
+	uint8_t flipped = fixture->file.data[place + 150] ^ 1;
 
 	assert_true(bad > 2048);
 	expect_death(fixture, &report, bad);
 	/* An earlier fault that kills nobody is worth more. */
-	overwrite(fixture, place + 250, &flipped, 1);
+	overwrite(fixture, place + 150, &flipped, 1);
 	report = audit_with(fixture, &options);
 	expect_bad(fixture, &report, 2000);
 	assert_null(strstr(report.message, "auditor"));

@@ -17,14 +17,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "lib/log_fixture.h"
 #include "store/audit.h"
 #include "store/audit_check.h"
 #include "store/audit_run.h"
-#include "store/event.h"
 #include "store/evlog.h"
 #include "store/merkle.h"
 
@@ -388,7 +386,7 @@ static void test_since(void **state)
 /* The same faults are found behind a checkpoint, whichever way its tree is cut. */
 static void test_faults_since(void **state)
 {
-	struct log_lies lies = { .row_changed = 2048, .row_byte = 11 * HASH_BYTES };
+	struct log_lies lies = { .row_changed = 2048, .row_byte = (size_t)11 * HASH_BYTES };
 	struct audit_report report = audit_since(state, &lies, 1001);
 
 	expect_bad(state, &report, 2048, command_end(state, 2047),

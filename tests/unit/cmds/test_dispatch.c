@@ -1,0 +1,516 @@
+/*
+ * Dispatch: from a command line to what stands on stdout and stderr and the exit code, over
+ * commands of the test's own. The rebuild after damage, which takes a store, is tests/cli's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "cmds/cmd.h"
+#include "cmds/help.h"
+#include "cmds/lookup.h"
+#include "cmds/options.h"
+#include "cmds/print.h"
+#include "cmds/process.h"
+
+#include "base/banned.h"
+
+enum { WORDS_MAX = 16 };
+
+/* Prints what it was given, one thing a line. */
+static enum status run_echo(struct invocation *inv, struct error *err)
+{
+	(void)err;
+	for (size_t i = 0; i < inv->operand_count; i++)
+		buf_printf(&inv->out, "operand %s\n", inv->operands[i]);
+	if (inv->session.environment)
+		buf_printf(&inv->out, "env %s\n", inv->session.environment);
+	if (inv->session.at)
+		buf_printf(&inv->out, "at %s\n", inv->session.at);
+	for (size_t i = 0; i < inv->session.confirmed_count; i++)
+		buf_printf(&inv->out, "confirmed %s\n", inv->session.confirmed[i]);
+	if (inv->session.dry_run)
+		buf_append_str(&inv->out, "dry\n");
+	buf_append_str(&inv->notes, "a note\n");
+	return STATUS_OK;
+}
+
+static enum status run_json(struct invocation *inv, struct error *err)
+{
+	struct json json;
+
+	(void)err;
+	json_begin(inv, &json, "test");
+	json_pair_bool(&json, "lines", inv->jsonl);
+	json_finish(inv, &json);
+	return STATUS_OK;
+}
+
+static enum status run_fail(struct invocation *inv, struct error *err)
+{
+	buf_append_str(&inv->out, "half a result\n");
+	buf_append_str(&inv->notes, "a note\n");
+	return error_hint(err, error_set(err, STATUS_NOT_FOUND, "no such thing: \x1b[31mred\nmore"),
+			  "look elsewhere");
+}
+
+static enum status run_verdict(struct invocation *inv, struct error *err)
+{
+	buf_append_str(&inv->out, "bad\n");
+	inv->verdict = true;
+	inv->silent = inv->operand_count > 0;
+	return error_set(err, STATUS_NEGATIVE, "1 problem");
+}
+
+/* Without end, but for an operand: flushes until it is told to stop. */
+static enum status run_flood(struct invocation *inv, struct error *err)
+{
+	enum status status = STATUS_OK;
+
+	for (int i = 0; i < 100000 && !status; i++) {
+		buf_append_str(&inv->out, "a line of some length that fills pipes\n");
+		status = invocation_flush(inv, err);
+	}
+	return status;
+}
+
+/* Says that the state is damaged, the first time; there is no store whose state could be rebuilt.
+ */
+static enum status run_damaged(struct invocation *inv, struct error *err)
+{
+	inv->state_damaged = true;
+	return error_set(err, STATUS_CORRUPT, "a row contradicts the log");
+}
+
+static enum status run_ask(struct invocation *inv, struct error *err)
+{
+	(void)err;
+	buf_printf(&inv->out, "%s\n", inv->session.ask ? "can ask" : "cannot ask");
+	return STATUS_OK;
+}
+
+static const enum option_id echo_options[] = { OPTION_FROM, OPTION_AS, OPTION_END };
+
+static const struct command echoes[] = {
+	{ .group = "echo",
+         .operands = "WORD…",
+         .operands_min = 1,
+         .operands_max = UINT_MAX,
+         .flags = COMMAND_READS | COMMAND_ENVIRONMENT,
+         .options = echo_options,
+         .summary = "print words",
+         .details = "Words are printed, one on each line, in the order in which they were given, "
+		     "whatever they are.", .example = "provenv echo a b",
+         .run = run_echo },
+	{ .group = "write",
+         .operands = "[WORD]",
+         .operands_max = 1,
+         .flags = COMMAND_WRITES | COMMAND_PROFILE,
+         .summary = "pretend to write",
+         .run = run_echo },
+	{ .group = NULL },
+};
+
+static const struct command others[] = {
+	{ .group = "json",
+         .operands = "",
+         .flags = COMMAND_LINES,
+         .summary = "print JSON",
+         .run = run_json },
+	{ .group = "fail", .operands = "", .summary = "fail", .run = run_fail },
+	{ .group = "judge",
+         .operands = "[X]",
+         .operands_max = 1,
+         .summary = "judge",
+         .run = run_verdict },
+	{ .group = "flood", .operands = "", .summary = "print a lot", .run = run_flood },
+	{ .group = "damaged", .operands = "", .summary = "be damaged", .run = run_damaged },
+	{ .group = "ask", .operands = "", .summary = "ask", .run = run_ask },
+	{ .group = "thing",
+         .verb = "ls",
+         .operands = "",
+         .summary = "list things",
+         .run = run_json },
+	{ .group = "thing",
+         .verb = "show",
+         .operands = "NAME",
+         .operands_min = 1,
+         .operands_max = 1,
+         .summary = "show a thing",
+         .run = run_echo },
+	{ .group = NULL },
+};
+
+static const struct command *const families[] = { echoes, others, NULL };
+
+/* What a command line did. */
+struct ran {
+	int code;
+	struct buf out;
+	struct buf err;
+};
+
+static void ran_release(struct ran *ran)
+{
+	buf_release(&ran->out);
+	buf_release(&ran->err);
+}
+
+static void read_back(int fd, struct buf *ret)
+{
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(fs_read_fd(fd, "captured output", 1 << 24, ret, NULL), STATUS_OK);
+}
+
+/* Run with stdout going to @out_fd and stderr to @err_fd. */
+static int run_into(const char *const *words, int out_fd, int err_fd)
+{
+	static char kept[WORDS_MAX][64];
+	char *argv[WORDS_MAX + 1] = { NULL };
+	int saved_out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	int saved_err = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	int argc = 1;
+	int code;
+
+	(void)snprintf(kept[0], sizeof(kept[0]), "provenv");
+	argv[0] = kept[0];
+	for (; words[argc - 1]; argc++) {
+		(void)snprintf(kept[argc], sizeof(kept[argc]), "%s", words[argc - 1]);
+		argv[argc] = kept[argc];
+	}
+	(void)fflush(stdout);
+	assert_int_equal(dup2(out_fd, STDOUT_FILENO), STDOUT_FILENO);
+	assert_int_equal(dup2(err_fd, STDERR_FILENO), STDERR_FILENO);
+	code = command_dispatch(families, argc, argv);
+	assert_int_equal(dup2(saved_out, STDOUT_FILENO), STDOUT_FILENO);
+	assert_int_equal(dup2(saved_err, STDERR_FILENO), STDERR_FILENO);
+	(void)close(saved_out);
+	(void)close(saved_err);
+	return code;
+}
+
+static struct ran run_words(const char *const *words)
+{
+	struct ran ran = { .code = -1 };
+	AUTO_FD int out_fd = memfd_create("out", MFD_CLOEXEC);
+	AUTO_FD int err_fd = memfd_create("err", MFD_CLOEXEC);
+
+	ran.code = run_into(words, out_fd, err_fd);
+	read_back(out_fd, &ran.out);
+	read_back(err_fd, &ran.err);
+	return ran;
+}
+
+#define RUN(...) run_words((const char *const[]){ __VA_ARGS__, NULL })
+
+static void operands_and_options_arrive(void **state)
+{
+	AUTO(ran_release) struct ran ran = RUN("--at", "HEAD~1", "echo", "-e", "testing", "a", "b");
+
+	(void)state;
+	assert_int_equal(ran.code, 0);
+	assert_string_equal(buf_str(&ran.out), "operand a\noperand b\nenv testing\nat HEAD~1\n");
+	assert_string_equal(buf_str(&ran.err), "a note\n");
+}
+
+static void verbs_are_found(void **state)
+{
+	AUTO(ran_release) struct ran list = RUN("thing", "ls");
+	AUTO(ran_release) struct ran show = RUN("thing", "show", "ls");
+
+	(void)state;
+	assert_int_equal(list.code, 0);
+	assert_string_equal(buf_str(&list.out),
+			    "{\"schema\":\"provenv/test/v1\",\"lines\":false}\n");
+	assert_int_equal(show.code, 0);
+	assert_string_equal(buf_str(&show.out), "operand ls\n");
+}
+
+static void write_options(void **state)
+{
+	AUTO(ran_release)
+	struct ran ran = RUN("write", "-nq", "--confirm=a", "--confirm", "b", "-m", "why");
+
+	(void)state;
+	assert_int_equal(ran.code, 0);
+	assert_string_equal(buf_str(&ran.out), "confirmed a\nconfirmed b\ndry\n");
+	assert_int_equal(ran.err.len, 0); /* quiet */
+}
+
+static void usage_errors(void **state)
+{
+	static const struct {
+		const char *line[5];
+		const char *err;
+	} cases[] = {
+		{ { "ehco", "x" },
+                 "provenv: no such command: ehco\n  hint: did you mean 'echo'?\n"                                     },
+		{ { "qwerty" },
+                 "provenv: no such command: qwerty\n  hint: list them: provenv help\n"                                },
+		{ { "TOKEN=hunter2" },
+                 "provenv: no such command: TOKEN=…\n  hint: list them: provenv help\n"                               },
+		{ { "thing" },                            "provenv: which thing command?\n  hint: one of: ls, show\n" },
+		{ { "thing", "sohw" },
+                 "provenv: no such command: thing sohw\n  hint: did you mean 'thing show'?\n"                         },
+		{ { "thing", "TOKEN=hunter2" },
+                 "provenv: no such command: thing TOKEN=…\n  hint: one of: ls, show\n"                                },
+		{ { "thing", "--help", "sohw" },
+                 "provenv: no such command: thing sohw\n  hint: did you mean 'thing show'?\n"                         },
+		{ { "--json" },
+                 "{\"schema\":\"provenv/error/v1\",\"code\":2,\"status\":\"usage\",\"message\":"
+		  "\"which command?\",\"hint\":\"list them: provenv help\"}\n"                                        },
+		{ { "echo" },
+                 "provenv: echo needs WORD…\n  hint: usage: provenv echo [options] WORD…\n"                           },
+		{ { "write", "a", "B=hunter2" },
+                 "provenv: write takes at most 1 operand, 2 given\n"
+		  "  hint: usage: provenv write [options] [WORD]\n"                                                   },
+		{ { "fail", "hunter2" },
+                 "provenv: fail takes no operands, 1 given\n  hint: usage: provenv fail [options]\n"                  },
+		{ { "thing", "ls", "-n" },
+                 "provenv: thing ls does not take --dry-run\n"
+		  "  hint: what it takes: provenv help thing ls\n"                                                    },
+		{ { "echo", "a", "--to=hunter2" },
+                 "provenv: echo does not take --to\n  hint: what it takes: provenv help echo\n"                       },
+		{ { "echo", "a", "--confirm=x" },
+                 "provenv: echo does not take --confirm\n  hint: what it takes: provenv help echo\n"                  },
+		{ { "echo", "a", "-p", "x" },
+                 "provenv: echo does not take --profile\n  hint: what it takes: provenv help echo\n"                  },
+		{ { "write", "--at", "1" },
+                 "provenv: write does not take --at\n  hint: what it takes: provenv help write\n"                     },
+		{ { "fail", "--jsonl" },
+                 "{\"schema\":\"provenv/error/v1\",\"code\":2,\"status\":\"usage\",\"message\":"
+		  "\"fail does not take --jsonl\",\"hint\":\"what it takes: provenv help fail\"}\n"                   },
+		{ { "json", "-q", "-v" },                 "provenv: --quiet and --verbose exclude each other\n"       },
+		{ { "echo", "--nope=hunter2", "--json" },
+                 "{\"schema\":\"provenv/error/v1\",\"code\":2,\"status\":\"usage\",\"message\":"
+		  "\"unknown option --nope=…\",\"hint\":\"options of a command: provenv help "
+		  "COMMAND\"}\n"										      },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		AUTO(ran_release) struct ran ran = run_words(cases[i].line);
+
+		assert_string_equal(buf_str(&ran.err), cases[i].err);
+		assert_int_equal(ran.code, 2);
+		assert_int_equal(ran.out.len, 0);
+	}
+}
+
+static void failures(void **state)
+{
+	AUTO(ran_release) struct ran words = RUN("fail");
+	AUTO(ran_release) struct ran object = RUN("fail", "--json");
+
+	(void)state;
+	assert_int_equal(words.code, 3);
+	assert_int_equal(words.out.len, 0);
+	assert_string_equal(buf_str(&words.err), "provenv: no such thing: \\x1b[31mred\nmore\n"
+						 "  hint: look elsewhere\n");
+	assert_int_equal(object.code, 3);
+	assert_int_equal(object.out.len, 0);
+	assert_string_equal(buf_str(&object.err),
+			    "{\"schema\":\"provenv/error/v1\",\"code\":3,\"status\":\"not_found\","
+			    "\"message\":\"no such thing: \\u001b[31mred\\nmore\","
+			    "\"hint\":\"look elsewhere\"}\n");
+}
+
+static void verdicts(void **state)
+{
+	AUTO(ran_release) struct ran told = RUN("judge");
+	AUTO(ran_release) struct ran silent = RUN("judge", "x");
+
+	(void)state;
+	assert_int_equal(told.code, 1);
+	assert_string_equal(buf_str(&told.out), "bad\n");
+	assert_string_equal(buf_str(&told.err), "provenv: 1 problem\n");
+	assert_int_equal(silent.code, 1);
+	assert_string_equal(buf_str(&silent.out), "bad\n");
+	assert_int_equal(silent.err.len, 0);
+}
+
+static void damage_that_cannot_be_mended(void **state)
+{
+	AUTO(ran_release) struct ran ran = RUN("damaged", "--store", "/nonexistent/store");
+
+	(void)state;
+	assert_int_equal(ran.code, 9);
+	assert_string_equal(buf_str(&ran.err), "provenv: a row contradicts the log\n");
+}
+
+static void a_reader_that_left(void **state)
+{
+	AUTO_FD int err_fd = memfd_create("err", MFD_CLOEXEC);
+	AUTO(buf_release) struct buf err = BUF_INIT;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(close(ends[0]), 0);
+	assert_int_equal(run_into((const char *const[]){ "flood", NULL }, ends[1], err_fd), 0);
+	assert_int_equal(run_into((const char *const[]){ "json", NULL }, ends[1], err_fd), 0);
+	assert_int_equal(close(ends[1]), 0);
+	read_back(err_fd, &err);
+	assert_int_equal(err.len, 0);
+}
+
+static void a_full_disk(void **state)
+{
+	AUTO_FD int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	AUTO_FD int err_fd = memfd_create("err", MFD_CLOEXEC);
+	AUTO(buf_release) struct buf err = BUF_INIT;
+
+	(void)state;
+	assert_true(full >= 0);
+	assert_int_equal(run_into((const char *const[]){ "echo", "x", NULL }, full, err_fd), 13);
+	read_back(err_fd, &err);
+	assert_non_null(strstr(buf_str(&err), "a note\n"));
+	assert_non_null(strstr(buf_str(&err), "provenv: cannot write standard output: No space"));
+}
+
+static void help_and_version(void **state)
+{
+	AUTO(ran_release) struct ran none = run_words((const char *const[]){ NULL });
+	AUTO(ran_release) struct ran version = RUN("echo", "--version", "--at", "1");
+	AUTO(ran_release) struct ran command = RUN("echo", "a", "-h");
+	AUTO(ran_release) struct ran group = RUN("thing", "--help");
+
+	(void)state;
+	assert_int_equal(none.code, 0);
+	assert_non_null(strstr(buf_str(&none.out), "\n  echo          print words\n"));
+	assert_non_null(strstr(buf_str(&none.out), "\n  thing         ls, show\n"));
+	assert_non_null(strstr(buf_str(&none.out), "\n  -e, --env ENV "));
+	assert_string_equal(buf_str(&version.out), "provenv " PROVENV_VERSION "\n");
+	assert_int_equal(command.code, 0);
+	assert_memory_equal(buf_str(&command.out),
+			    "usage: provenv echo [options] WORD…\n\nprint words\n\n"
+			    "Words are printed, one on each line, in the order in which they were "
+			    "given,\nwhatever they are.\n\noptions:\n",
+			    150);
+	assert_non_null(strstr(buf_str(&command.out), "--from SOURCE"));
+	assert_non_null(strstr(buf_str(&command.out), "--at REF"));
+	assert_null(strstr(buf_str(&command.out), "--dry-run"));
+	assert_non_null(strstr(buf_str(&command.out), "example:\n  provenv echo a b\n"));
+	assert_string_equal(buf_str(&group.out), "usage: provenv thing VERB [options]\n\n"
+						 "  ls                        list things\n"
+						 "  show NAME                 show a thing\n\n"
+						 "more: provenv help thing VERB\n");
+}
+
+/* No line of any help is wider than a terminal. */
+static void help_fits(void **state)
+{
+	(void)state;
+	for (size_t family = 0; command_families[family]; family++) {
+		for (const struct command *row = command_families[family]; row->group; row++) {
+			const char *words[] = { row->group, row->verb };
+			AUTO(buf_release) struct buf out = BUF_INIT;
+			size_t width = 0;
+
+			assert_int_equal(
+				help_append(&out, command_families, words, row->verb ? 2 : 1, NULL),
+				STATUS_OK);
+			for (size_t i = 0; i < out.len; i++) {
+				width = out.data[i] == '\n' ? 0 : width + 1;
+				if (width > 100)
+					fail_msg("help of %s %s is wide", row->group,
+						 row->verb ? row->verb : "");
+			}
+		}
+	}
+}
+
+/* The real table: words unique, operands consistent, options meant for the command. */
+static void the_table_is_sound(void **state)
+{
+	(void)state;
+	for (size_t family = 0; command_families[family]; family++) {
+		for (const struct command *row = command_families[family]; row->group; row++) {
+			const char *words[] = { row->group, row->verb };
+			struct command_match match;
+
+			assert_int_equal(command_resolve(command_families, words, row->verb ? 2 : 1,
+							 &match, NULL),
+					 STATUS_OK);
+			assert_ptr_equal(match.command, row);
+			assert_non_null(row->operands);
+			assert_non_null(row->summary);
+			assert_true(row->operands_min <= row->operands_max);
+			assert_int_equal(row->operands_max == 0, *row->operands == '\0');
+			assert_false(row->flags & COMMAND_READS && row->flags & COMMAND_WRITES);
+		}
+	}
+}
+
+static void asking(void **state)
+{
+	AUTO(ran_release) struct ran ran = RUN("ask"); /* stderr is no terminal here */
+	AUTO_FD int err_fd = memfd_create("err", MFD_CLOEXEC);
+	AUTO_FD int saved_in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	AUTO_FD int saved_err = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	AUTO(buf_release) struct buf err = BUF_INIT;
+	static const char answers[] = "production\nproductio\nproduction \n";
+	int ends[2];
+	bool said[4];
+
+	(void)state;
+	assert_string_equal(buf_str(&ran.out), "cannot ask\n");
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(write(ends[1], answers, sizeof(answers) - 1), sizeof(answers) - 1);
+	assert_int_equal(close(ends[1]), 0);
+	assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+	assert_int_equal(dup2(err_fd, STDERR_FILENO), STDERR_FILENO);
+	for (int i = 0; i < 4; i++)
+		said[i] = process_ask(NULL, "sure? ", "production");
+	assert_int_equal(dup2(saved_err, STDERR_FILENO), STDERR_FILENO);
+	if (saved_in >= 0)
+		assert_int_equal(dup2(saved_in, STDIN_FILENO), STDIN_FILENO);
+	assert_int_equal(close(ends[0]), 0);
+	assert_true(said[0]);
+	assert_false(said[1]);
+	assert_false(said[2]);
+	assert_false(said[3]); /* the end of input is no answer */
+	read_back(err_fd, &err);
+	assert_string_equal(buf_str(&err), "sure? sure? sure? sure? ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(operands_and_options_arrive),
+		cmocka_unit_test(verbs_are_found),
+		cmocka_unit_test(write_options),
+		cmocka_unit_test(usage_errors),
+		cmocka_unit_test(failures),
+		cmocka_unit_test(verdicts),
+		cmocka_unit_test(damage_that_cannot_be_mended),
+		cmocka_unit_test(a_reader_that_left),
+		cmocka_unit_test(a_full_disk),
+		cmocka_unit_test(help_and_version),
+		cmocka_unit_test(help_fits),
+		cmocka_unit_test(the_table_is_sound),
+		cmocka_unit_test(asking),
+	};
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	/* As process_prepare() does. */
+	if (sigaction(SIGPIPE, &ignore, NULL))
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
