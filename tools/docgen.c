@@ -6,6 +6,8 @@
  * Everything that changes with the code comes from its tables; only prose stands here.
  */
 #include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,23 +21,156 @@
 #include "cmds/lookup.h"
 #include "cmds/options.h"
 #include "cmds/process.h"
-#include "store/apply_rules.def"
 #include "store/event.h"
 #include "store/state_model.h"
 
 #include "base/banned.h"
-	};
 
+static const enum apply_rule apply_rules[] = {
+#define APPLY_RULE(id, number, name, meaning) RULE_##id,
+#include "store/apply_rules.def"
+};
+
+/* A table cell: Markdown would take "|" for the next column. */
+static void append_cell(struct buf *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '|')
+			buf_append_byte(out, '\\');
+		buf_append(out, text, 1);
+	}
+}
+
+static void append_envelope(struct buf *out)
+{
+	buf_append_str(
+		out,
+		"## Envelope\n\n"
+		"A leaf of the log is `event ‖ signature`, at most 65,535 bytes. The event is one "
+		"MessagePack array in shortest encodings, without floats, extensions and nil:\n\n"
+		"| # | field | encoding | meaning |\n"
+		"| --- | --- | --- | --- |\n"
+		"| 0 | `version` | uint | of the format: 1 |\n"
+		"| 1 | `log_id` | bin 16 | first bytes of the leaf hash of event 1; zeros in event 1 |\n"
+		"| 2 | `seq` | uint | event number, from 1, without gaps |\n"
+		"| 3 | `prev` | bin 32 | SHA-256(0x00 ‖ previous leaf); zeros in event 1 |\n"
+		"| 4 | `time_ms` | uint | milliseconds since 1970: the greater of claimed_ms and the "
+		"previous time_ms |\n"
+		"| 5 | `claimed_ms` | uint | the signer's clock |\n"
+		"| 6 | `key_id` | bin 8 | first bytes of SHA-256(public key) of the signer |\n"
+		"| 7 | `command_id` | bin 16 | names the command; used again with the same content it "
+		"appends nothing more |\n"
+		"| 8 | `part` | uint | which event of the command this is, from 1 |\n"
+		"| 9 | `parts` | uint | how many events the command has |\n"
+		"| 10 | `type` | str | see below |\n"
+		"| 11 | `payload` | map | the fields of the type, in the order given below |\n"
+		"| 12 | `reason` | str | the user's, empty when none was given |\n\n"
+		"The signature is Ed25519 over `\"provenv/event/v1\\0\" ‖ event`, by the key that "
+		"key_id names. Events of one command stand together and share command_id, signer, "
+		"times and reason. A type or a trailing field that is not listed here was written by "
+		"a newer provenv: the signature still counts, the state cannot be told.\n\n");
+}
+
+static const char *kind_encoding(enum field_kind kind)
+{
+	static_assert(TEXT_BYTES_MAX == 4 * 1024 && VALUE_BYTES_MAX == 32 * 1024, "as written");
+	static_assert(LANGS_MAX == 32 && ENUM_VALUES_MAX == 256 && READERS_MAX == 256,
+		      "as written");
+	static_assert(COMMAND_CHANGES_MAX == 10000, "as written");
+	switch (kind) {
+	case KIND_NAME:
+		return "str, `[A-Za-z0-9][A-Za-z0-9_.-]{0,62}`";
+	case KIND_KEY:
+		return "str, `[A-Za-z_][A-Za-z0-9_]{0,254}`";
+	case KIND_KEY_NAME:
+		return "str, `[A-Za-z0-9][A-Za-z0-9_.@-]{0,126}`";
+	case KIND_TEXT:
+		return "str, UTF-8 without NUL, at most 4 KiB";
+	case KIND_VALUE:
+		return "str, UTF-8 without NUL, at most 32 KiB";
+	case KIND_DECIMAL:
+		return "str, `[+-]?digits[.digits]`, at most 64 digits";
+	case KIND_UINT:
+		return "uint, up to 64 bits";
+	case KIND_BOOL:
+		return "bool";
+	case KIND_BYTES32:
+		return "bin of 32 bytes";
+	case KIND_LANGMAP:
+		return "map of 1 to 32 language tags (str, BCP 47; `und`: none given) to texts (str, "
+		       "at most 4 KiB), ascending by tag";
+	case KIND_TEXTS:
+		return "array of 1 to 256 texts, in the user's order, without repeats";
+	case KIND_CHANGES:
+		return "array of 1 to 10,000 changes, ascending by (profile, key), see below";
+	case KIND_READERS:
+	default:
+		return "array of 1 to 256 readers `[key_id bin 8, sealed_key bin 80]`, ascending by "
+		       "key_id; sealed_key is the X25519 private key, sealed to the reader";
+	}
+}
+
+static void append_kinds(struct buf *out)
+{
+	buf_append_str(out, "## Kinds of fields\n\n| kind | encoding |\n| --- | --- |\n");
+	for (unsigned kind = KIND_NAME; kind <= KIND_READERS; kind++)
+		buf_printf(out, "| %s | %s |\n", field_kind_name((enum field_kind)kind),
+			   kind_encoding((enum field_kind)kind));
+	buf_append_str(
+		out,
+		"\nA change is a map with these fields, in this order: `profile` (name), `key` (key), "
+		"then one of\n\n"
+		"| field | encoding | meaning |\n"
+		"| --- | --- | --- |\n"
+		"| `set` | value | the value itself |\n"
+		"| `seal` | `[commitment bin 32, sealed bin]` | a secret: BLAKE2b-256 of the value "
+		"keyed with its salt, and the sealed value |\n"
+		"| `copy` | `[seq uint, index uint]` | the bytes that change `index` (from 0) of event "
+		"`seq` holds itself |\n"
+		"| `unset` | true | no value any more |\n\n"
+		"and, when the value is a template, `expand` (true). A field without a value is left "
+		"out.\n\n");
+}
+
+static void append_type(struct buf *out, enum event_type type)
+{
+	const struct event_type_info *info = event_type_info(type);
+	const enum apply_rule *rules = apply_rules_of(type);
+
+	buf_printf(out,
+		   "### %s\n\n%s. Signed by %s.\n\n"
+		   "| field | | kind | meaning |\n"
+		   "| --- | --- | --- | --- |\n",
+		   info->name, info->meaning,
+		   info->authority == AUTHORITY_ADMIN ? "an admin key" : "any enrolled key");
+	for (size_t i = 0; i < info->rule_count; i++) {
+		const struct event_field_info *field = event_field_info(info->rules[i].field);
+
+		buf_printf(out, "| `%s` | %s | %s | %s |\n", field->name,
+			   info->rules[i].required ? "required" : "optional",
+			   field_kind_name(field->kind), field->meaning);
+	}
+	buf_append_str(out, "\nRules: ");
+	if (*rules == RULE_NONE)
+		buf_append_str(out, "none");
+	for (size_t i = 0; rules[i] != RULE_NONE; i++)
+		buf_printf(out, "%s%s", i ? ", " : "", apply_rule_name(rules[i]));
+	buf_append_str(out, ".\n\n");
+}
+
+static void append_rules(struct buf *out)
+{
 	buf_append_str(
 		out,
 		"## Rules of apply\n\n"
 		"The state is a function of the events. An event whose rules, checked in the order its "
 		"type lists them, do not all hold makes its whole command a no-op, recorded as (number "
 		"of the event, rule), part of the state hash and reported by `verify`.\n\n"
-		"| number | rule | what must hold |\n| --- | --- | --- |\n");
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		buf_printf(out, "| %u | %s | %s |\n", (unsigned)rules[i], apply_rule_name(rules[i]),
-			   apply_rule_meaning(rules[i]));
+		"| number | rule | what must hold |\n"
+		"| --- | --- | --- |\n");
+	for (size_t i = 0; i < sizeof(apply_rules) / sizeof(apply_rules[0]); i++)
+		buf_printf(out, "| %u | %s | %s |\n", (unsigned)apply_rules[i],
+			   apply_rule_name(apply_rules[i]), apply_rule_meaning(apply_rules[i]));
 }
 
 static void append_events(struct buf *out)
@@ -88,7 +223,7 @@ static void append_taken(struct buf *out, const struct command *command)
 		if (!info->global || command_takes(&bare, info->id) ||
 		    !command_takes(command, info->id))
 			continue;
-		buf_printf(out, "%s`--%s`", any ? " " : "Takes ", info->name);
+		buf_printf(out, "%s`--%s`", any ? ", " : "Takes ", info->name);
 		any = true;
 	}
 	if (any)
@@ -125,35 +260,54 @@ static void append_command(void *context, const struct command *command)
 		buf_printf(out, "Example: `%s`\n\n", command->example);
 }
 
+static const char *status_meaning(enum status status)
+{
+	switch (status) {
+	case STATUS_OK:
+		return "done";
+	case STATUS_NEGATIVE:
+		return "the answer is no: differs, invalid";
+	case STATUS_USAGE:
+		return "the command line or the input is malformed, or over a limit";
+	case STATUS_NOT_FOUND:
+		return "what was named does not exist";
+	case STATUS_DENIED:
+		return "refused by policy";
+	case STATUS_UNCONFIRMED:
+		return "needs a confirmation or a reason";
+	case STATUS_CONFLICT:
+		return "something else happened meanwhile: look again and repeat";
+	case STATUS_INVALID:
+		return "a value violates its specification";
+	case STATUS_IN_USE:
+		return "a database is held by another process";
+	case STATUS_CORRUPT:
+		return "integrity failure: bytes are not what was written";
+	case STATUS_NO_STORE:
+		return "no store where one was looked for";
+	case STATUS_LOCKED:
+		return "another writer holds the store";
+	case STATUS_WRONG_KEY:
+		return "the key is missing, unsafe, not enrolled, or no reader";
+	case STATUS_IO:
+		return "the operating system refused: disk full, permission, device";
+	case STATUS_NEWER:
+		return "written by a newer provenv";
+	case STATUS_NO_MEMORY:
+		return "memory is out; nothing was changed";
+	case STATUS_INTERRUPTED:
+	default:
+		return "interrupted";
+	}
+}
+
 static void append_exit_codes(struct buf *out)
 {
-	static const struct {
-		enum status status;
-		const char *meaning;
-	} codes[] = {
-		{ STATUS_OK,          "done"							},
-		{ STATUS_NEGATIVE,    "the answer is no: differs, invalid"                          },
-		{ STATUS_USAGE,       "the command line or the input is malformed, or over a limit" },
-		{ STATUS_NOT_FOUND,   "what was named does not exist"                               },
-		{ STATUS_DENIED,      "refused by policy"                                           },
-		{ STATUS_UNCONFIRMED, "needs a confirmation or a reason"                            },
-		{ STATUS_CONFLICT,    "something else happened meanwhile: look again and repeat"    },
-		{ STATUS_INVALID,     "a value violates its specification"                          },
-		{ STATUS_IN_USE,      "a database is held by another process"                       },
-		{ STATUS_CORRUPT,     "integrity failure: bytes are not what was written"           },
-		{ STATUS_NO_STORE,    "no store where one was looked for"                           },
-		{ STATUS_LOCKED,      "another writer holds the store"                              },
-		{ STATUS_WRONG_KEY,   "the key is missing, unsafe, not enrolled, or no reader"      },
-		{ STATUS_IO,          "input, output or disk full; memory is out"                   },
-		{ STATUS_NEWER,       "written by a newer provenv"                                  },
-		{ STATUS_INTERRUPTED, "interrupted"                                                 },
-	};
-
 	buf_append_str(out,
 		       "## Exit codes\n\n| code | name in JSON | meaning |\n| --- | --- | --- |\n");
-	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-		buf_printf(out, "| %d | `%s` | %s |\n", status_exit_code(codes[i].status),
-			   status_name(codes[i].status), codes[i].meaning);
+	for (unsigned status = STATUS_OK; status <= STATUS_INTERRUPTED; status++)
+		buf_printf(out, "| %d | `%s` | %s |\n", status_exit_code((enum status)status),
+			   status_name((enum status)status), status_meaning((enum status)status));
 	buf_append_str(
 		out,
 		"\nA failure prints `provenv: MESSAGE` on standard error and, when there is a next "
@@ -174,7 +328,7 @@ static void append_commands(struct buf *out)
 		"error.\n\n"
 		"## Global options\n\n"
 		"Every command takes `--store`, `--json`, `--quiet`, `--verbose`, `--no-input`, "
-		"`--help` and `--version`; which others it takes is said there.\n\n"
+		"`--help` and `--version`; which of the others it takes is said with the command.\n\n"
 		"| option | |\n| --- | --- |\n");
 	append_option_rows(out, NULL, true);
 	buf_append_str(

@@ -5,7 +5,12 @@
 #include "base/arena.h"
 
 #include <stdalign.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
 
 #include "base/banned.h"
 

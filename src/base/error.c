@@ -113,7 +113,7 @@ static void fill(struct error *err, enum status status, int sys_errno, const cha
 	append_cut(err->text, sizeof(err->text), text);
 }
 
-enum status error_set(struct error *err, enum status status, const char *format, ...)
+enum status(error_set)(struct error *err, enum status status, const char *format, ...)
 {
 	char text[ERROR_TEXT_BYTES];
 	va_list args;
@@ -127,8 +127,8 @@ enum status error_set(struct error *err, enum status status, const char *format,
 	return status;
 }
 
-enum status error_errno(struct error *err, enum status status, int sys_errno, const char *format,
-			...)
+enum status(error_errno)(struct error *err, enum status status, int sys_errno, const char *format,
+			 ...)
 {
 	char text[ERROR_TEXT_BYTES];
 	char reason_room[128];
@@ -154,12 +154,12 @@ enum status error_errno(struct error *err, enum status status, int sys_errno, co
 	return status;
 }
 
-enum status error_no_memory(struct error *err)
+enum status(error_no_memory)(struct error *err)
 {
 	return error_set(err, STATUS_NO_MEMORY, "out of memory");
 }
 
-enum status error_prefix(struct error *err, enum status status, const char *format, ...)
+enum status(error_prefix)(struct error *err, enum status status, const char *format, ...)
 {
 	char text[ERROR_TEXT_BYTES];
 	va_list args;
@@ -176,7 +176,7 @@ enum status error_prefix(struct error *err, enum status status, const char *form
 	return status;
 }
 
-enum status error_hint(struct error *err, enum status status, const char *format, ...)
+enum status(error_hint)(struct error *err, enum status status, const char *format, ...)
 {
 	char hint[ERROR_HINT_BYTES];
 	va_list args;

@@ -96,4 +96,19 @@ int status_exit_code(enum status status);
 /* A stable lower-case name for @status ("not_found"), for traces and tests. Never NULL. */
 const char *status_name(enum status status);
 
+#ifdef __clang_analyzer__
+/*
+ * The analyzer sees one file at a time and so cannot know that these return the status they are
+ * given; without this it follows failures into the code after them.
+ */
+/* NOLINTBEGIN(readability-identifier-naming): they stand for functions */
+#define error_set(err, status, ...) ((void)(error_set)(err, status, __VA_ARGS__), (status))
+#define error_errno(err, status, number, ...) \
+	((void)(error_errno)(err, status, number, __VA_ARGS__), (status))
+#define error_prefix(err, status, ...) ((void)(error_prefix)(err, status, __VA_ARGS__), (status))
+#define error_hint(err, status, ...)   ((void)(error_hint)(err, status, __VA_ARGS__), (status))
+#define error_no_memory(err)           ((void)(error_no_memory)(err), STATUS_NO_MEMORY)
+/* NOLINTEND(readability-identifier-naming) */
+#endif
+
 #endif

@@ -4,6 +4,8 @@
  * Invariants: row i of the table is option i; a long name and a letter belong to one option.
  * Nothing typed behind "=" or as a value reaches an error text.
  */
+#include "cmds/options.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "cmds/options.h"
 
 #include "base/banned.h"
 
@@ -31,48 +32,70 @@ enum { WORD_BYTES_SHOWN = 64 };
 
 /* clang-format off */
 static const struct option_info table[OPTION_COUNT] = {
-	GLOBAL(OPTION_STORE, "store", 0, "DIR", "the store; else $PROVENV_STORE, or the nearest .provenv upward"),
+	GLOBAL(OPTION_STORE, "store", 0, "DIR",
+		"the store; else $PROVENV_STORE, or the nearest .provenv upward"),
 	GLOBAL(OPTION_ENVIRONMENT, "env", 'e', "ENV", "environment; else the active one"),
-	GLOBAL(OPTION_PROFILE, "profile", 'p', "PROFILE", "profile; else the active one of the environment"),
-	GLOBAL(OPTION_AT, "at", 0, "REF", "the state as of an event or a time: 42, HEAD~3, @2026-01-02T03:04, @-10m"),
+	GLOBAL(OPTION_PROFILE, "profile", 'p', "PROFILE",
+		"profile; else the active one of the environment"),
+	GLOBAL(OPTION_AT, "at", 0, "REF",
+		"the state as of an event or a time: 42, HEAD~3, @2026-01-02T03:04, @-10m"),
 	GLOBAL(OPTION_REASON, "reason", 'm', "REASON", "why; kept in the event"),
 	GLOBAL(OPTION_AS, "as", 0, "KEY", "name of the key to sign or read with; else USER@HOST"),
 	GLOBAL(OPTION_DRY_RUN, "dry-run", 'n', NULL, "print what would change, and change nothing"),
-	GLOBAL(OPTION_JSON, "json", 0, NULL, "print one JSON object; failures are one on standard error"),
+	GLOBAL(OPTION_JSON, "json", 0, NULL,
+		"print one JSON object; failures are one on standard error"),
 	GLOBAL(OPTION_JSONL, "jsonl", 0, NULL, "print one JSON object for each line"),
 	GLOBAL(OPTION_QUIET, "quiet", 'q', NULL, "no notes on standard error"),
 	GLOBAL(OPTION_VERBOSE, "verbose", 'v', NULL, "more notes on standard error"),
 	GLOBAL(OPTION_NO_INPUT, "no-input", 0, NULL, "never ask; refuse instead"),
-	[OPTION_CONFIRM] = { .id = OPTION_CONFIRM, .name = "confirm", .value_name = "NAME", .repeatable = true, .global = true,
-			     .summary = "confirm a change to the protected environment NAME; may be given several times" },
-	GLOBAL(OPTION_IF_HEAD, "if-head", 0, "HASH", "only if the last event has this hash; else exit 6"),
-	GLOBAL(OPTION_COMMAND_ID, "command-id", 0, "ID", "a UUID that names this command: running it again changes nothing more"),
-	GLOBAL(OPTION_ACCEPT_CLOCK, "accept-clock", 0, NULL, "sign although the clock is far from the last event's"),
+	[OPTION_CONFIRM] = {
+		.id = OPTION_CONFIRM,
+		.name = "confirm",
+		.value_name = "NAME",
+		.repeatable = true,
+		.global = true,
+		.summary = "confirm a change to the protected environment NAME; may be repeated",
+	},
+	GLOBAL(OPTION_IF_HEAD, "if-head", 0, "HASH",
+		"only if the last event has this hash; else exit 6"),
+	GLOBAL(OPTION_COMMAND_ID, "command-id", 0, "ID",
+		"a UUID that names this command: running it again changes nothing more"),
+	GLOBAL(OPTION_ACCEPT_CLOCK, "accept-clock", 0, NULL,
+		"sign although the clock is far from the last event's"),
 	GLOBAL(OPTION_HELP, "help", 'h', NULL, "print help"),
 	GLOBAL(OPTION_VERSION, "version", 0, NULL, "print the version"),
 
-	OWN(OPTION_CATALOGUE, "catalogue", 0, "FILE", "take categories, specifications, environments and databases from FILE"),
+	OWN(OPTION_CATALOGUE, "catalogue", 0, "FILE",
+		"take categories, specifications, environments and databases from FILE"),
 	OWN(OPTION_GLOBAL, "global", 0, NULL, "the user's own store, found from everywhere"),
 	OWN(OPTION_KEY, "key", 0, "NAME", "name of the signing key; else USER@HOST"),
 	OWN(OPTION_DEEP, "deep", 0, NULL, "check also that every secret opens"),
-	OWN(OPTION_SINCE, "since", 0, "SINCE", "for log a time or a duration back from now, for verify a checkpoint file"),
-	OWN(OPTION_UNTIL, "until", 0, "TIME", "a time, or a duration from now (lock) or back from now (log)"),
-	OWN(OPTION_ACCEPT_LOSS, "accept-loss", 0, "SIZE", "accept that the log ends at SIZE events, for ever visible"),
-	OWN(OPTION_COMPARE, "compare", 0, NULL, "only compare with what is there, and change nothing"),
+	OWN(OPTION_SINCE, "since", 0, "SINCE",
+		"for log a time or a duration back from now, for verify a checkpoint file"),
+	OWN(OPTION_UNTIL, "until", 0, "TIME",
+		"a time, or a duration from now (lock) or back from now (log)"),
+	OWN(OPTION_ACCEPT_LOSS, "accept-loss", 0, "SIZE",
+		"accept that the log ends at SIZE events, for ever visible"),
+	OWN(OPTION_COMPARE, "compare", 0, NULL,
+		"only compare with what is there, and change nothing"),
 	OWN(OPTION_DESCRIPTION, "description", 0, "TEXT", "description; an empty one removes it"),
-	OWN(OPTION_PROTECTED, "protected", 0, NULL, "writes to it need a reason and a confirmation"),
-	OWN(OPTION_FROM, "from", 0, "SOURCE", "for restore a REF, for profile create a profile to copy"),
+	OWN(OPTION_PROTECTED, "protected", 0, NULL,
+		"writes to it need a reason and a confirmation"),
+	OWN(OPTION_FROM, "from", 0, "SOURCE",
+		"for restore a REF, for profile create a profile to copy"),
 	OWN(OPTION_TO, "to", 0, "REF", "the event or time to go back to"),
 	OWN(OPTION_ONLY, "only", 0, "GLOB", "only variables whose key matches"),
 	OWN(OPTION_TITLE, "title", 0, "TEXT", "title; an empty one removes it"),
 	OWN(OPTION_STATUS, "status", 0, "STATUS", "implemented or planned"),
-	OWN(OPTION_TYPE, "type", 0, "TYPE", "for spec the type of values, for log the type of events"),
+	OWN(OPTION_TYPE, "type", 0, "TYPE",
+		"for spec the type of values, for log the type of events"),
 	OWN(OPTION_CATEGORY, "category", 'c', "CATEGORY", "category"),
 	OWN(OPTION_REQUIRED, "required", 0, NULL, "a value must be set"),
 	OWN(OPTION_SECRET, "secret", 0, NULL, "values are sealed and shown only with --reveal"),
 	OWN(OPTION_PLAIN, "plain", 0, NULL, "not a secret, although the key looks like one"),
 	OWN(OPTION_ENUM, "enum", 0, "A,B", "allowed values"),
-	OWN(OPTION_PATTERN, "pattern", 0, "REGEX", "regular expression that the whole value matches"),
+	OWN(OPTION_PATTERN, "pattern", 0, "REGEX",
+		"regular expression that the whole value matches"),
 	OWN(OPTION_MIN, "min", 0, "N", "least value"),
 	OWN(OPTION_MAX, "max", 0, "N", "for spec the greatest value, for log the number of events"),
 	OWN(OPTION_DEFAULT, "default", 0, "VALUE", "value when none is set"),
@@ -85,7 +108,8 @@ static const struct option_info table[OPTION_COUNT] = {
 	OWN(OPTION_REVEAL, "reveal", 0, NULL, "show secrets"),
 	OWN(OPTION_ACTOR, "actor", 0, "KEY", "only events signed by this key"),
 	OWN(OPTION_RANGE, "range", 0, NULL, "print the first and last event and their times"),
-	OWN(OPTION_FORCE, "force", 0, NULL, "also where an old value violates its present specification"),
+	OWN(OPTION_FORCE, "force", 0, NULL,
+		"also where an old value violates its present specification"),
 	OWN(OPTION_OUT, "out", 'o', "FILE", "write to FILE instead of standard output"),
 };
 /* clang-format on */
@@ -122,7 +146,7 @@ void option_append_word(struct buf *out, const char *word)
 
 void option_values_release(struct option_values *values)
 {
-	free(values->confirms);
+	free((void *)values->confirms);
 	*values = (struct option_values){ .confirm_count = 0 };
 }
 
@@ -204,7 +228,8 @@ static enum status keep_confirm(struct parsing *parsing, const char *value)
 	struct option_values *values = &parsing->values;
 
 	if (!values->confirms) {
-		values->confirms = calloc((size_t)parsing->argc, sizeof(*values->confirms));
+		values->confirms =
+			(const char **)calloc((size_t)parsing->argc, sizeof(*values->confirms));
 		if (!values->confirms)
 			return error_no_memory(parsing->err);
 	}
@@ -224,8 +249,9 @@ static enum status keep(struct parsing *parsing, const struct option_info *info,
 	if (values->given[info->id] && !info->repeatable)
 		return error_set(parsing->err, STATUS_USAGE, "--%s is given twice", info->name);
 	if (value && !*value && !may_be_empty(info->id))
-		return error_set(parsing->err, STATUS_USAGE, "--%s needs a value that is not empty: %s",
-				 info->name, info->value_name);
+		return error_set(parsing->err, STATUS_USAGE,
+				 "--%s needs a value that is not empty: %s", info->name,
+				 info->value_name);
 	values->given[info->id] = true;
 	values->value[info->id] = value;
 	return info->id == OPTION_CONFIRM ? keep_confirm(parsing, value) : STATUS_OK;

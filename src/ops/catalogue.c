@@ -550,7 +550,7 @@ static enum status read_section(const struct reading *base, const struct catalog
 	if (count > COMMAND_PARTS_MAX)
 		return error_set(base->err, STATUS_USAGE, "%s: %zu entries, of at most %d",
 				 section->name, count, COMMAND_PARTS_MAX);
-	items = arena_array(base->arena, count, sizeof(struct payload *));
+	items = (const struct payload **)arena_array(base->arena, count, sizeof(struct payload *));
 	if (!items)
 		return error_no_memory(base->err);
 	reading.section = section;

@@ -10,14 +10,28 @@
 #include "ops/commit.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "base/arena.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/fault.h"
+#include "base/limits.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "ops/plan.h"
 #include "ops/secrets.h"
-#include "store/vault.h"
+#include "ops/session.h"
+#include "projections/projection.h"
+#include "projections/state.h"
+#include "store/event_reader.h"
+#include "store/evlog.h"
+#include "store/store.h"
 
 #include "base/banned.h"
 
@@ -320,7 +334,8 @@ static enum status same_event(struct writing *writing, uint64_t seq, uint32_t pa
 	*ret = false;
 	if (status)
 		return status;
-	if (memcmp(event->decoded.event.key_id, writing->session->signer.key_id, KEY_ID_BYTES) ||
+	if (memcmp(event->decoded.event.key_id, writing->session->signer.key_id, KEY_ID_BYTES) !=
+		    0 ||
 	    event->decoded.event.parts != writing->plan.payload_count ||
 	    !slice_equal_str(event->decoded.event.reason, reason ? reason : ""))
 		return STATUS_OK;

@@ -3,12 +3,26 @@
  */
 #include "ops/op_catalogue.h"
 
+#include <stddef.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/text.h"
+#include "ops/catalogue.h"
 #include "ops/op_profile.h"
+#include "ops/plan.h"
+#include "ops/session.h"
 #include "ops/value_check.h"
+#include "projections/projection.h"
+#include "projections/state.h"
 #include "projections/tables.h"
+#include "store/event.h"
 #include "store/event_codec.h"
+#include "store/state_model.h"
 
 #include "base/banned.h"
 
@@ -76,7 +90,7 @@ static enum status unknown_category(struct session *session, struct slice name, 
 
 	if (status)
 		return status;
-	names = arena_array(&session->arena, count, sizeof(*names));
+	names = (const char **)arena_array(&session->arena, count, sizeof(*names));
 	if (!names)
 		return error_no_memory(err);
 	for (size_t i = 0; i < count; i++)
@@ -288,10 +302,10 @@ static enum status import_categories(struct session *session, const struct catal
 	return status;
 }
 
-enum status decide_catalogue_import(struct session *session, const void *args, struct plan *plan,
-				    struct error *err)
+enum status decide_catalogue_import(struct session *session, const void *catalogue_args,
+				    struct plan *plan, struct error *err)
 {
-	const struct catalogue *catalogue = args;
+	const struct catalogue *catalogue = catalogue_args;
 	enum status status = import_categories(session, catalogue, plan, err);
 
 	for (size_t i = 0; i < catalogue->specification_count && !status; i++) {
@@ -314,8 +328,8 @@ enum status decide_catalogue_import(struct session *session, const void *args, s
 static enum status payloads_of(struct session *session, const struct definition *definitions,
 			       size_t count, const struct payload ***ret, struct error *err)
 {
-	const struct payload **items =
-		arena_array(&session->arena, count, sizeof(struct payload *));
+	const struct payload **items = (const struct payload **)arena_array(
+		&session->arena, count, sizeof(struct payload *));
 
 	if (!items)
 		return error_no_memory(err);

@@ -59,7 +59,7 @@ enum status decide_specification_remove(struct session *session, const void *spe
 
 /* Take in a parsed catalogue: categories and specifications, those that differ. @args: struct
  * catalogue. */
-enum status decide_catalogue_import(struct session *session, const void *catalogue,
+enum status decide_catalogue_import(struct session *session, const void *catalogue_args,
 				    struct plan *plan, struct error *err);
 
 /* The categories and specifications in force, to be printed as a catalogue. */

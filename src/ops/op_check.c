@@ -1,9 +1,16 @@
 /*
  * Checking a profile against the specifications; see op_variable.h.
  */
-#include "base/cleanup.h"
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/error.h"
 #include "ops/op_variable.h"
+#include "ops/session.h"
 #include "ops/value_check.h"
+#include "projections/state.h"
+#include "store/event.h"
 
 #include "base/banned.h"
 

@@ -4,9 +4,20 @@
 #include "ops/op_diff.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/text.h"
+#include "ops/session.h"
+#include "ops/state_diff.h"
+#include "projections/state.h"
+#include "store/ref.h"
 
 #include "base/banned.h"
 

@@ -1,15 +1,31 @@
 /*
  * Looking a store over, mending what is derived, and the way out of a loss; see op_store.h.
  */
-#include "ops/op_store.h"
-
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/fs.h"
+#include "base/limits.h"
 #include "base/rng.h"
-#include "store/paths.h"
+#include "ops/op_store.h"
+#include "ops/session.h"
+#include "projections/projection.h"
+#include "projections/state.h"
+#include "store/event.h"
+#include "store/evlog.h"
+#include "store/registry.h"
+#include "store/state_model.h"
+#include "store/store.h"
 #include "store/vault.h"
 
 #include "base/banned.h"

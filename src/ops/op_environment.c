@@ -3,12 +3,21 @@
  */
 #include "ops/op_environment.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/secret.h"
 #include "base/text.h"
-#include "ops/catalogue.h"
 #include "ops/op_profile.h"
-#include "ops/secrets.h"
-#include "store/event_codec.h"
+#include "ops/plan.h"
+#include "ops/session.h"
+#include "projections/state.h"
+#include "store/event.h"
 #include "store/seal.h"
 
 #include "base/banned.h"
@@ -190,20 +199,15 @@ enum status decide_environment_protect(struct session *session, const void *args
 		    wanted->is_protected ? "protected" : "not protected", err);
 }
 
-/* An event that needs only the name of an existing environment. */
-static enum status plan_named(struct session *session, struct plan *plan, struct slice name,
-			      enum event_type type, struct environment *ret_environment,
-			      struct payload **ret, struct error *err)
+/* An event that needs only the name of an environment. */
+static enum status plan_named(struct plan *plan, const struct environment *environment,
+			      enum event_type type, struct payload **ret, struct error *err)
 {
-	struct payload *payload = NULL;
-	enum status status = session_find_environment(session, name, ret_environment, err);
+	struct payload *payload = plan_event(plan, type);
 
-	if (status)
-		return status;
-	payload = plan_event(plan, type);
 	if (!payload)
 		return error_no_memory(err);
-	payload_text(payload, FIELD_NAME, ret_environment->name);
+	payload_text(payload, FIELD_NAME, environment->name);
 	*ret = payload;
 	return STATUS_OK;
 }
@@ -214,8 +218,10 @@ enum status decide_environment_remove(struct session *session, const void *args,
 	const struct environment_args *wanted = args;
 	struct environment environment;
 	struct payload *payload = NULL;
-	enum status status = plan_named(session, plan, wanted->name, EVENT_ENVIRONMENT_REMOVED,
-					&environment, &payload, err);
+	enum status status = session_find_environment(session, wanted->name, &environment, err);
+
+	if (!status)
+		status = plan_named(plan, &environment, EVENT_ENVIRONMENT_REMOVED, &payload, err);
 
 	if (status)
 		return status;
@@ -241,8 +247,7 @@ enum status decide_environment_switch(struct session *session, const void *args,
 		return status;
 	status = state_active_environment(&session->view, &change.before, err);
 	if (!status)
-		status = plan_named(session, plan, wanted->name, EVENT_ENVIRONMENT_SWITCHED,
-				    &environment, &payload, err);
+		status = plan_named(plan, &environment, EVENT_ENVIRONMENT_SWITCHED, &payload, err);
 	if (status)
 		return status;
 	change.key = slice_str("environment");
@@ -257,8 +262,10 @@ enum status decide_environment_lock(struct session *session, const void *args, s
 	struct environment environment;
 	struct payload *payload = NULL;
 	char until[32] = "";
-	enum status status = plan_named(session, plan, wanted->name, EVENT_ENVIRONMENT_LOCKED,
-					&environment, &payload, err);
+	enum status status = session_find_environment(session, wanted->name, &environment, err);
+
+	if (!status)
+		status = plan_named(plan, &environment, EVENT_ENVIRONMENT_LOCKED, &payload, err);
 
 	if (status)
 		return status;
@@ -280,8 +287,7 @@ enum status decide_environment_unlock(struct session *session, const void *args,
 
 	if (status || !environment.locked)
 		return status;
-	status = plan_named(session, plan, wanted->name, EVENT_ENVIRONMENT_UNLOCKED, &environment,
-			    &payload, err);
+	status = plan_named(plan, &environment, EVENT_ENVIRONMENT_UNLOCKED, &payload, err);
 	if (!status)
 		status = note(plan, PLAN_CHANGED, environment.name, "locked", "", err);
 	return status;

@@ -3,7 +3,20 @@
  */
 #include "ops/op_history.h"
 
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "ops/op_variable.h"
+#include "ops/plan.h"
+#include "ops/session.h"
 #include "ops/state_diff.h"
+#include "projections/state.h"
+#include "store/event.h"
+#include "store/event_reader.h"
 
 #include "base/banned.h"
 

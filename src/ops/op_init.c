@@ -7,15 +7,30 @@
 #include "ops/op_init.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/fs.h"
+#include "base/limits.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "ops/catalogue.h"
 #include "ops/op_catalogue.h"
 #include "ops/op_environment.h"
+#include "ops/plan.h"
+#include "ops/session.h"
+#include "store/event.h"
 #include "store/paths.h"
+#include "store/signer.h"
+#include "store/store.h"
 
 #include "base/banned.h"
 
@@ -93,7 +108,8 @@ static enum status usual_environments(struct making *making, struct error *err)
 	static const char *const names[] = { "development", "testing", "production" };
 	const size_t count = sizeof(names) / sizeof(names[0]);
 	struct arena *arena = &making->session.arena;
-	const struct payload **items = arena_array(arena, count, sizeof(struct payload *));
+	const struct payload **items =
+		(const struct payload **)arena_array(arena, count, sizeof(struct payload *));
 
 	for (size_t i = 0; items && i < count; i++) {
 		struct payload *payload = arena_alloc(arena, sizeof(*payload));

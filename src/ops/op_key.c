@@ -1,12 +1,27 @@
 /*
  * Keys and checkpoints; see op_store.h.
  */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fs.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "ops/op_store.h"
+#include "ops/session.h"
 #include "store/checkpoint.h"
+#include "store/evlog.h"
 #include "store/paths.h"
+#include "store/registry.h"
+#include "store/signer.h"
+#include "store/store.h"
 
 #include "base/banned.h"
 

@@ -3,10 +3,22 @@
  */
 #include "ops/op_profile.h"
 
+#include <stddef.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "ops/catalogue.h"
+#include "ops/plan.h"
 #include "ops/secrets.h"
+#include "ops/session.h"
+#include "projections/state.h"
+#include "store/event.h"
 #include "store/event_codec.h"
 #include "store/payload_clone.h"
 

@@ -8,11 +8,22 @@
 #include "ops/op_rollback.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/error.h"
 #include "base/text.h"
-#include "ops/op_environment.h"
 #include "ops/op_profile.h"
+#include "ops/plan.h"
+#include "ops/session.h"
+#include "ops/state_diff.h"
 #include "ops/value_check.h"
+#include "projections/state.h"
+#include "store/event.h"
+#include "store/ref.h"
 
 #include "base/banned.h"
 

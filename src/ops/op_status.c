@@ -1,10 +1,24 @@
 /*
  * Status at a glance; see op_store.h. Quick by design: the full check is op_verify.c.
  */
-#include "base/text.h"
+#include <stdint.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/limits.h"
 #include "ops/op_store.h"
 #include "ops/op_variable.h"
+#include "ops/session.h"
+#include "projections/state.h"
+#include "store/event.h"
 #include "store/event_codec.h"
+#include "store/event_reader.h"
+#include "store/evlog.h"
+#include "store/registry.h"
+#include "store/signer.h"
+#include "store/store.h"
 
 #include "base/banned.h"
 

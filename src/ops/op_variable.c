@@ -5,11 +5,24 @@
 
 #include <inttypes.h>
 #include <sodium.h>
+#include <stddef.h>
+#include <stdint.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/secret.h"
 #include "base/text.h"
+#include "ops/plan.h"
 #include "ops/secrets.h"
+#include "ops/session.h"
 #include "ops/value_check.h"
+#include "projections/state.h"
+#include "store/event.h"
+#include "store/event_reader.h"
 
 #include "base/banned.h"
 
@@ -83,7 +96,8 @@ static enum status unknown_key(struct session *session, struct slice key, struct
 		status = state_specifications(&session->view, &specs, &spec_count, err);
 	if (status)
 		return status;
-	names = arena_array(&session->arena, variable_count + spec_count, sizeof(*names));
+	names = (const char **)arena_array(&session->arena, variable_count + spec_count,
+					   sizeof(*names));
 	if (!names)
 		return error_no_memory(err);
 	for (size_t i = 0; i < variable_count; i++)
@@ -173,7 +187,7 @@ static enum status merge_one(struct merge *merge, const struct variable *variabl
 	}
 	if (variable)
 		status = fill_set(merge->session, variable, reveal, info, err);
-	else if (has_default(specification))
+	else if (specification && has_default(specification))
 		status = fill_default(merge->session, specification, info, err);
 	else
 		return STATUS_OK;
@@ -246,6 +260,7 @@ static enum status check_value(const struct assignment *assignment, struct error
 struct target {
 	const struct payload *specification; /* NULL: none */
 	struct variable variable;
+	struct variable_value before; /* of the variable, when it is set */
 	bool is_set;
 	bool secret; /* the new value is to be sealed */
 };
@@ -294,9 +309,8 @@ static enum status decide_kind(const struct set_args *args, struct slice key, st
 }
 
 /* Equal to what is set already? A secret that cannot be opened counts as different. */
-static enum status is_unchanged(struct session *session, const struct target *target,
-				struct slice value, bool *ret, struct variable_value *ret_before,
-				struct error *err)
+static enum status is_unchanged(struct session *session, struct target *target, struct slice value,
+				bool *ret, struct error *err)
 {
 	AUTO(secret_release) struct secret opened = SECRET_INIT;
 	enum status status;
@@ -304,14 +318,14 @@ static enum status is_unchanged(struct session *session, const struct target *ta
 	*ret = false;
 	if (!target->is_set)
 		return STATUS_OK;
-	status = state_value(&session->view, &target->variable, ret_before, err);
+	status = state_value(&session->view, &target->variable, &target->before, err);
 	if (status || target->variable.sealed != target->secret || target->variable.expand)
 		return status;
 	if (!target->secret) {
-		*ret = slice_equal(ret_before->text, value);
+		*ret = slice_equal(target->before.text, value);
 		return STATUS_OK;
 	}
-	if (secrets_open(session, &target->variable, ret_before, &opened, NULL) == STATUS_OK)
+	if (secrets_open(session, &target->variable, &target->before, &opened, NULL) == STATUS_OK)
 		*ret = opened.len == value.len &&
 		       (value.len == 0 || sodium_memcmp(opened.data, value.data, value.len) == 0);
 	return STATUS_OK;
@@ -339,8 +353,7 @@ static enum status plan_value(struct session *session, struct plan *plan,
 }
 
 static enum status note_set(struct session *session, struct plan *plan, const struct target *target,
-			    const struct variable_value *before, struct slice key,
-			    struct slice value, struct error *err)
+			    struct slice key, struct slice value, struct error *err)
 {
 	struct plan_change change = {
 		.kind = PLAN_VARIABLE,
@@ -353,7 +366,7 @@ static enum status note_set(struct session *session, struct plan *plan, const st
 	};
 
 	if (target->is_set && !target->variable.sealed)
-		change.before = before->text;
+		change.before = target->before.text;
 	if (!target->secret)
 		change.after = arena_copy(&session->arena, value);
 	return plan_note(plan, &change, err);
@@ -365,7 +378,6 @@ static enum status set_one(struct session *session, const struct set_args *args,
 {
 	struct slice value =
 		assignment->hidden ? secret_slice(assignment->hidden) : assignment->value;
-	struct variable_value before = { .part = 0 };
 	struct target target = { .specification = NULL };
 	bool unchanged = false;
 	enum status status = check_key(assignment->key, err);
@@ -387,12 +399,12 @@ static enum status set_one(struct session *session, const struct set_args *args,
 	if (!status && target.specification)
 		status = value_check(target.specification, value, err);
 	if (!status)
-		status = is_unchanged(session, &target, value, &unchanged, &before, err);
+		status = is_unchanged(session, &target, value, &unchanged, err);
 	if (status || unchanged)
 		return status;
 	status = plan_value(session, plan, &target, assignment->key, value, err);
 	if (!status)
-		status = note_set(session, plan, &target, &before, assignment->key, value, err);
+		status = note_set(session, plan, &target, assignment->key, value, err);
 	return status;
 }
 

@@ -5,16 +5,30 @@
  * process opens the log only when the audit found it whole, or when a checkpoint must be checked
  * beforehand.
  */
-#include "ops/op_store.h"
-
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fs.h"
+#include "base/limits.h"
+#include "base/secret.h"
+#include "ops/op_store.h"
 #include "ops/secrets.h"
+#include "ops/session.h"
+#include "projections/state.h"
+#include "store/audit.h"
 #include "store/checkpoint.h"
+#include "store/event.h"
+#include "store/event_reader.h"
+#include "store/evlog_lmdb.h"
 #include "store/headfile.h"
 #include "store/paths.h"
+#include "store/registry.h"
+#include "store/store.h"
 
 #include "base/banned.h"
 

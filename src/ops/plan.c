@@ -3,9 +3,15 @@
  */
 #include "ops/plan.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/error.h"
 #include "base/limits.h"
+#include "base/secret.h"
+#include "store/event.h"
 #include "store/seal.h"
 
 #include "base/banned.h"
@@ -30,8 +36,8 @@ void plan_release(struct plan *plan)
 
 static enum status add_payload(struct plan *plan, const struct payload *payload, struct error *err)
 {
-	plan->payloads = arena_grow(plan->arena, plan->payloads, plan->payload_count,
-				    sizeof(struct payload *));
+	plan->payloads = (const struct payload **)arena_grow(
+		plan->arena, (void *)plan->payloads, plan->payload_count, sizeof(struct payload *));
 	if (!plan->payloads)
 		return error_no_memory(err);
 	plan->payloads[plan->payload_count++] = payload;

@@ -5,9 +5,24 @@
 
 #include <inttypes.h>
 #include <sodium.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/secret.h"
+#include "ops/plan.h"
+#include "ops/session.h"
+#include "projections/projection.h"
+#include "projections/state.h"
+#include "store/event.h"
 #include "store/event_codec.h"
+#include "store/seal.h"
+#include "store/store.h"
 #include "store/vault.h"
 
 #include "base/banned.h"

@@ -4,13 +4,22 @@
 #include "ops/session.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/error.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "ops/catalogue.h"
 #include "store/event_codec.h"
+#include "store/evlog.h"
 #include "store/paths.h"
+#include "store/registry.h"
 
 #include "base/banned.h"
 
@@ -101,7 +110,7 @@ enum status session_find_environment(struct session *session, struct slice name,
 	status = state_environments(&session->view, &all, &count, err);
 	if (status)
 		return status;
-	names = arena_array(&session->arena, count, sizeof(*names));
+	names = (const char **)arena_array(&session->arena, count, sizeof(*names));
 	if (!names)
 		return error_no_memory(err);
 	for (size_t i = 0; i < count; i++)
@@ -122,7 +131,7 @@ enum status session_find_profile(struct session *session, struct slice environme
 	status = state_profiles(&session->view, environment, &all, &count, err);
 	if (status)
 		return status;
-	names = arena_array(&session->arena, count, sizeof(*names));
+	names = (const char **)arena_array(&session->arena, count, sizeof(*names));
 	if (!names)
 		return error_no_memory(err);
 	for (size_t i = 0; i < count; i++)

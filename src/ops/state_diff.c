@@ -4,9 +4,17 @@
  */
 #include "ops/state_diff.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/error.h"
 #include "base/text.h"
-#include "ops/catalogue.h"
-#include "store/event_codec.h"
+#include "ops/plan.h"
+#include "ops/session.h"
+#include "projections/state.h"
+#include "store/event.h"
 
 #include "base/banned.h"
 
@@ -32,8 +40,8 @@ static const void *item(const struct list *list, size_t i)
 }
 
 typedef struct slice (*name_fn)(const void *item);
-typedef bool (*same_fn)(struct differ *differ, const void *before, const void *after,
-			enum status *status);
+typedef enum status (*same_fn)(struct differ *differ, const void *before, const void *after,
+			       bool *ret);
 
 static enum status add(struct differ *differ, const struct diff_entry *entry)
 {
@@ -63,26 +71,54 @@ static enum status add_pair(struct differ *differ, const struct diff_entry *like
 	return add(differ, &entry);
 }
 
-/* Walk two ascending lists; @like says what their items are. */
-static enum status walk(struct differ *differ, const struct diff_entry *like,
-			const struct list *before, const struct list *after, name_fn name,
-			same_fn same)
+/* Two ascending lists, walked side by side. */
+struct walk {
+	const struct list *before;
+	const struct list *after;
+	name_fn name;
+	size_t b;
+	size_t a;
+};
+
+/* The next name of either list, with its item on each side or NULL. */
+struct step {
+	struct slice name;
+	const void *before;
+	const void *after;
+};
+
+static bool walk_next(struct walk *walk, struct step *ret)
 {
-	size_t b = 0, a = 0;
+	const void *left = walk->b < walk->before->count ? item(walk->before, walk->b) : NULL;
+	const void *right = walk->a < walk->after->count ? item(walk->after, walk->a) : NULL;
+	int order = -1;
+
+	if (!left && !right)
+		return false;
+	if (right)
+		order = left ? slice_compare(walk->name(left), walk->name(right)) : 1;
+	walk->b += order <= 0;
+	walk->a += order >= 0;
+	ret->before = order <= 0 ? left : NULL;
+	ret->after = order >= 0 ? right : NULL;
+	ret->name = walk->name(order <= 0 ? left : right);
+	return true;
+}
+
+/* Add an entry for each thing that differs; @like says what the items of the lists are. */
+static enum status compare(struct differ *differ, const struct diff_entry *like, struct walk walk,
+			   same_fn same)
+{
 	enum status status = STATUS_OK;
+	struct step step;
 
-	while (!status && (b < before->count || a < after->count)) {
-		const void *left = b < before->count ? item(before, b) : NULL;
-		const void *right = a < after->count ? item(after, a) : NULL;
-		int order = !left ? 1 : !right ? -1 : slice_compare(name(left), name(right));
+	while (!status && walk_next(&walk, &step)) {
+		bool equal = false;
 
-		b += order <= 0;
-		a += order >= 0;
-		if (order == 0 && same(differ, left, right, &status))
-			continue;
-		if (!status)
-			status = add_pair(differ, like, name(order <= 0 ? left : right),
-					  order <= 0 ? left : NULL, order >= 0 ? right : NULL);
+		if (step.before && step.after)
+			status = same(differ, step.before, step.after, &equal);
+		if (!status && !equal)
+			status = add_pair(differ, like, step.name, step.before, step.after);
 	}
 	return status;
 }
@@ -92,15 +128,15 @@ static struct slice environment_name(const void *at)
 	return ((const struct environment *)at)->name;
 }
 
-static bool same_environment(struct differ *differ, const void *before, const void *after,
-			     enum status *status)
+static enum status same_environment(struct differ *differ, const void *before, const void *after,
+				    bool *ret)
 {
 	const struct environment *a = before, *b = after;
 
 	(void)differ;
-	(void)status;
-	return a->is_protected == b->is_protected && slice_equal(a->title, b->title) &&
+	*ret = a->is_protected == b->is_protected && slice_equal(a->title, b->title) &&
 	       slice_equal(a->description, b->description);
+	return STATUS_OK;
 }
 
 static struct slice profile_name(const void *at)
@@ -108,15 +144,15 @@ static struct slice profile_name(const void *at)
 	return ((const struct profile *)at)->name;
 }
 
-static bool same_profile(struct differ *differ, const void *before, const void *after,
-			 enum status *status)
+static enum status same_profile(struct differ *differ, const void *before, const void *after,
+				bool *ret)
 {
 	const struct profile *a = before, *b = after;
 
 	(void)differ;
-	(void)status;
-	return slice_equal(a->base, b->base) && slice_equal(a->title, b->title) &&
+	*ret = slice_equal(a->base, b->base) && slice_equal(a->title, b->title) &&
 	       slice_equal(a->description, b->description);
+	return STATUS_OK;
 }
 
 static struct slice definition_name(const void *at)
@@ -131,13 +167,12 @@ static struct slice definition_name(const void *at)
  * For databases of profiles that differ the encodings differ in the profile's name alone; they are
  * only ever compared within one profile, so the bytes decide.
  */
-static bool same_definition(struct differ *differ, const void *before, const void *after,
-			    enum status *status)
+static enum status same_definition(struct differ *differ, const void *before, const void *after,
+				   bool *ret)
 {
 	const struct definition *a = before, *b = after;
 
 	(void)differ;
-	(void)status;
 	return slice_equal(a->bytes, b->bytes);
 }
 
@@ -148,23 +183,23 @@ static struct slice variable_key(const void *at)
 
 /* The same bytes by place, or by content; sealed values are the same only by place or commitment.
  */
-static bool same_variable(struct differ *differ, const void *before, const void *after,
-			  enum status *status)
+static enum status same_variable(struct differ *differ, const void *before, const void *after,
+				 bool *ret)
 {
 	const struct variable *a = before, *b = after;
 	struct variable_value left, right;
+	enum status status;
 
-	if (a->sealed != b->sealed || a->expand != b->expand)
-		return false;
-	if (a->value_seq == b->value_seq && a->value_index == b->value_index)
-		return true;
-	*status = state_value(differ->before, a, &left, differ->err);
-	if (!*status)
-		*status = state_value(differ->after, b, &right, differ->err);
-	if (*status)
-		return false;
-	return a->sealed ? slice_equal(left.commitment, right.commitment)
-			 : slice_equal(left.text, right.text);
+	*ret = a->sealed == b->sealed && a->expand == b->expand;
+	if (!*ret || (a->value_seq == b->value_seq && a->value_index == b->value_index))
+		return STATUS_OK;
+	status = state_value(differ->before, a, &left, differ->err);
+	if (!status)
+		status = state_value(differ->after, b, &right, differ->err);
+	if (!status)
+		*ret = a->sealed ? slice_equal(left.commitment, right.commitment)
+				 : slice_equal(left.text, right.text);
+	return status;
 }
 
 static bool key_in_scope(const struct diff_scope *scope, struct slice key)
@@ -203,7 +238,8 @@ static enum status diff_variables(struct differ *differ, const struct diff_side 
 	if (!status)
 		status = list_variables(differ, after, &right);
 	if (!status)
-		status = walk(differ, &like, &left, &right, variable_key, same_variable);
+		status = compare(differ, &like, (struct walk){ &left, &right, variable_key, 0, 0 },
+				 same_variable);
 	return status;
 }
 
@@ -231,7 +267,9 @@ static enum status diff_databases(struct differ *differ, const struct diff_side 
 	if (!status)
 		status = list_databases(differ, after, &right);
 	if (!status)
-		status = walk(differ, &like, &left, &right, definition_name, same_definition);
+		status = compare(differ, &like,
+				 (struct walk){ &left, &right, definition_name, 0, 0 },
+				 same_definition);
 	return status;
 }
 
@@ -293,23 +331,17 @@ static enum status diff_within(struct differ *differ, struct slice name,
 {
 	struct diff_entry like = { .kind = PLAN_PROFILE, .environment = name };
 	struct list left, right;
-	size_t b = 0, a = 0;
+	struct walk walk = { &left, &right, profile_name, 0, 0 };
+	struct step step;
 	enum status status = list_profiles(differ, differ->before, name, &left);
 
 	if (!status)
 		status = list_profiles(differ, differ->after, name, &right);
 	if (!status && differ->scope->only.len == 0)
-		status = walk(differ, &like, &left, &right, profile_name, same_profile);
-	while (!status && (b < left.count || a < right.count)) {
-		struct slice l = b < left.count ? profile_name(item(&left, b)) : slice_of(NULL, 0);
-		struct slice r =
-			a < right.count ? profile_name(item(&right, a)) : slice_of(NULL, 0);
-		int order = !l.len ? 1 : !r.len ? -1 : slice_compare(l, r);
-
-		b += order <= 0;
-		a += order >= 0;
-		status = diff_profile(differ, name, order <= 0 ? l : r);
-	}
+		status = compare(differ, &like, (struct walk){ &left, &right, profile_name, 0, 0 },
+				 same_profile);
+	while (!status && walk_next(&walk, &step))
+		status = diff_profile(differ, name, step.name);
 	if (!status && before && after && !differ->scope->only.len && !differ->scope->profile.len)
 		status = diff_active(differ, name, "profile", before->profile, after->profile);
 	return status;
@@ -336,23 +368,18 @@ static enum status diff_environments(struct differ *differ)
 	struct diff_entry like = { .kind = PLAN_ENVIRONMENT };
 	bool whole = !differ->scope->only.len && !differ->scope->profile.len;
 	struct list left, right;
-	size_t b = 0, a = 0;
+	struct walk walk = { &left, &right, environment_name, 0, 0 };
+	struct step step;
 	enum status status = list_environments(differ, differ->before, &left);
 
 	if (!status)
 		status = list_environments(differ, differ->after, &right);
 	if (!status && whole)
-		status = walk(differ, &like, &left, &right, environment_name, same_environment);
-	while (!status && (b < left.count || a < right.count)) {
-		const struct environment *l = b < left.count ? item(&left, b) : NULL;
-		const struct environment *r = a < right.count ? item(&right, a) : NULL;
-		int order = !l ? 1 : !r ? -1 : slice_compare(l->name, r->name);
-
-		b += order <= 0;
-		a += order >= 0;
-		status = diff_within(differ, order <= 0 ? l->name : r->name, order <= 0 ? l : NULL,
-				     order >= 0 ? r : NULL);
-	}
+		status = compare(differ, &like,
+				 (struct walk){ &left, &right, environment_name, 0, 0 },
+				 same_environment);
+	while (!status && walk_next(&walk, &step))
+		status = diff_within(differ, step.name, step.before, step.after);
 	return status;
 }
 
@@ -369,7 +396,9 @@ static enum status diff_catalogue(struct differ *differ)
 	left.items = before;
 	right.items = after;
 	if (!status)
-		status = walk(differ, &category, &left, &right, definition_name, same_definition);
+		status = compare(differ, &category,
+				 (struct walk){ &left, &right, definition_name, 0, 0 },
+				 same_definition);
 	if (!status)
 		status = state_specifications(differ->before, &before, &left.count, differ->err);
 	if (!status)
@@ -377,8 +406,9 @@ static enum status diff_catalogue(struct differ *differ)
 	left.items = before;
 	right.items = after;
 	if (!status)
-		status = walk(differ, &specification, &left, &right, definition_name,
-			      same_definition);
+		status = compare(differ, &specification,
+				 (struct walk){ &left, &right, definition_name, 0, 0 },
+				 same_definition);
 	return status;
 }
 
@@ -429,34 +459,40 @@ const struct diff_entry *diff_find(const struct diff *diff, const struct diff_en
 	return NULL;
 }
 
-/* The words for one side of an entry. */
-static enum status describe_side(struct session *session, const struct state_view *view,
-				 const struct diff_entry *entry, const void *at, struct slice *ret,
-				 bool *ret_secret, struct error *err)
+/* One side of an entry in words. */
+struct side_words {
+	struct slice text;
+	bool secret;
+};
+
+static enum status describe_side(const struct state_view *view, enum plan_kind kind, const void *at,
+				 struct side_words *ret, struct error *err)
 {
 	struct variable_value value;
 	enum status status = STATUS_OK;
 
+	*ret = (struct side_words){ .secret = false };
 	if (!at)
 		return STATUS_OK;
-	switch (entry->kind) {
+	switch (kind) {
 	case PLAN_VARIABLE:
 		status = state_value(view, at, &value, err);
 		if (!status)
-			*ret = value.text;
-		*ret_secret = ((const struct variable *)at)->sealed;
+			ret->text = value.text;
+		ret->secret = ((const struct variable *)at)->sealed;
 		break;
 	case PLAN_ENVIRONMENT:
-		*ret = slice_str(((const struct environment *)at)->is_protected ? "protected" : "");
+		ret->text = slice_str(((const struct environment *)at)->is_protected ? "protected"
+										     : "");
 		break;
 	case PLAN_SPECIFICATION:
-		*ret = payload_get_text(((const struct definition *)at)->payload, FIELD_TYPE);
+		ret->text = payload_get_text(((const struct definition *)at)->payload, FIELD_TYPE);
 		break;
 	case PLAN_DATABASE:
-		*ret = payload_get_text(((const struct definition *)at)->payload, FIELD_PATH);
+		ret->text = payload_get_text(((const struct definition *)at)->payload, FIELD_PATH);
 		break;
 	case PLAN_ACTIVE:
-		*ret = *(const struct slice *)at;
+		ret->text = *(const struct slice *)at;
 		break;
 	case PLAN_PROFILE:
 	case PLAN_CATEGORY:
@@ -464,7 +500,6 @@ static enum status describe_side(struct session *session, const struct state_vie
 	default:
 		break;
 	}
-	(void)session;
 	return status;
 }
 
@@ -480,6 +515,7 @@ enum status diff_describe(struct session *session, const struct state_view *befo
 	for (size_t i = 0; i < diff->count && !status; i++) {
 		const struct diff_entry *entry = &diff->entries[i];
 		struct plan_change *change = &changes[i];
+		struct side_words was = { .secret = false }, is = { .secret = false };
 
 		*change = (struct plan_change){
 			.kind = entry->kind,
@@ -488,11 +524,13 @@ enum status diff_describe(struct session *session, const struct state_view *befo
 			.profile = entry->profile,
 			.key = entry->key,
 		};
-		status = describe_side(session, before, entry, entry->before, &change->before,
-				       &change->before_secret, err);
+		status = describe_side(before, entry->kind, entry->before, &was, err);
 		if (!status)
-			status = describe_side(session, after, entry, entry->after, &change->after,
-					       &change->after_secret, err);
+			status = describe_side(after, entry->kind, entry->after, &is, err);
+		change->before = was.text;
+		change->before_secret = was.secret;
+		change->after = is.text;
+		change->after_secret = is.secret;
 	}
 	if (!status)
 		*ret = changes;

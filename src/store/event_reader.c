@@ -6,7 +6,17 @@
 #include "store/event_reader.h"
 
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "store/event_codec.h"
+#include "store/evlog.h"
+#include "store/merkle.h"
 
 #include "base/banned.h"
 

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +44,7 @@ enum {
 	/* How long a change of the map waits for transactions of other threads to end. */
 	RESIZE_WAIT_MS = 2000,
 	BEGIN_ATTEMPTS = 16,
+	META_PAGES = 2,
 	/* Less free space than this makes "disk full?" the likely reason of an EIO. */
 	FREE_BYTES_LOW = 16 * 1024 * 1024,
 };
@@ -60,6 +62,7 @@ struct lmdb_env {
 	struct buf data_path;
 	struct buf lock_path;
 	pid_t pid; /* the opener */
+	unsigned generation;
 	bool read_only;
 	size_t page_bytes;
 	dev_t device; /* of data.mdb */
@@ -146,6 +149,42 @@ const char *lmdb_env_data_path(const struct lmdb_env *env)
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct lmdb_env *registry;
 static pid_t registry_pid;
+
+/* How many forks lie between the first process and this one. Rows are checked against it: asking
+ * the kernel for the pid costs as much as reading a row (measured). */
+static atomic_uint fork_generation;
+static pthread_once_t fork_watched = PTHREAD_ONCE_INIT;
+static int fork_watch_code;
+
+static void on_fork_in_child(void)
+{
+	atomic_fetch_add(&fork_generation, 1);
+}
+
+static void watch_forks(void)
+{
+	fork_watch_code = pthread_atfork(NULL, NULL, on_fork_in_child);
+}
+
+/* For whole transactions the pid itself counts: a bare clone() calls no handlers. */
+static bool is_opener(const struct lmdb_env *env)
+{
+	return env->pid == getpid();
+}
+
+static enum status not_opener(const struct lmdb_env *env, struct error *err)
+{
+	return error_set(err, STATUS_IO,
+			 "the log at %s was opened before this process was forked: open it again",
+			 lmdb_env_dir(env));
+}
+
+enum status lmdb_env_check(const struct lmdb_env *env, struct error *err)
+{
+	if (env->generation == atomic_load_explicit(&fork_generation, memory_order_relaxed))
+		return STATUS_OK;
+	return not_opener(env, err);
+}
 
 /* A child made by fork has inherited entries, but may not use them: it starts with none. */
 static void registry_lock_ours(void)
@@ -347,6 +386,7 @@ static enum status env_new(const char *dir, struct lmdb_env **ret, struct error 
 	if (!env)
 		return error_no_memory(err);
 	env->pid = getpid();
+	env->generation = atomic_load(&fork_generation);
 	(void)pthread_mutex_init(&env->lock, NULL);
 	(void)pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -371,8 +411,12 @@ enum status lmdb_env_open(const char *dir, struct evlog_lmdb_options options, st
 			  struct error *err)
 {
 	struct lmdb_env *env AUTO(close_env) = NULL;
-	enum status status = env_new(dir, &env, err);
+	enum status status;
 
+	(void)pthread_once(&fork_watched, watch_forks);
+	if (fork_watch_code)
+		return error_no_memory(err);
+	status = env_new(dir, &env, err);
 	if (status)
 		return status;
 	assert(env);
@@ -402,7 +446,7 @@ void lmdb_env_close(struct lmdb_env *env)
 {
 	if (!env)
 		return;
-	if (env->pid != getpid()) {
+	if (!is_opener(env)) {
 		abandon_env(env);
 	} else {
 		assert(env->active == 0);
@@ -519,39 +563,34 @@ enum status lmdb_env_grow(struct lmdb_env *env, size_t seen_bytes, struct error 
 
 /* --- transactions ----------------------------------------------------------------------------- */
 
-enum status lmdb_env_check(struct lmdb_env *env, struct error *err)
-{
-	if (env->pid != getpid())
-		return error_set(err, STATUS_IO,
-				 "the log at %s was opened before this process was forked: open it "
-				 "again",
-				 lmdb_env_dir(env));
-	return STATUS_OK;
-}
-
-/* Is every page of the last commit there? Two looks: a writer makes the file longer first and
- * counts its pages after, so that only the second can tell. */
+/*
+ * Is every page of the last commit there? Two looks: a writer makes the file longer first and
+ * counts its pages after, so that only the second can tell.
+ *
+ * Only the size is asked for: a look at the times of a file makes the kernel give the next write a
+ * time of its own, and with it the inode one more change to sync (a tenth of an append: measured).
+ */
 static enum status check_extent(struct lmdb_env *env, struct error *err)
 {
-	struct stat info;
-	MDB_envinfo last;
+	const char *path = lmdb_env_data_path(env);
 	int fd;
 
 	if (mdb_env_get_fd(env->env, &fd))
-		return error_errno(err, STATUS_IO, EBADF, "cannot examine %s",
-				   lmdb_env_data_path(env));
+		return error_errno(err, STATUS_IO, EBADF, "cannot examine %s", path);
 	for (int i = 0; i < 2; i++) {
-		if (fstat(fd, &info))
-			return error_errno(err, STATUS_IO, errno, "cannot examine %s",
-					   lmdb_env_data_path(env));
+		struct statx info;
+		MDB_envinfo last;
+
+		if (statx(fd, "", AT_EMPTY_PATH, STATX_SIZE, &info))
+			return error_errno(err, STATUS_IO, errno, "cannot examine %s", path);
 		/* The meta pages first: LMDB reads them to answer. */
-		if ((size_t)info.st_size < 2 * env->page_bytes)
+		if (info.stx_size < META_PAGES * env->page_bytes)
 			break;
 		if (mdb_env_info(env->env, &last) == 0 &&
-		    last.me_last_pgno < (size_t)info.st_size / env->page_bytes)
+		    last.me_last_pgno < info.stx_size / env->page_bytes)
 			return STATUS_OK;
 	}
-	return lmdb_file_too_short(lmdb_env_data_path(env), err);
+	return lmdb_file_too_short(path, err);
 }
 
 static int begin_counted(struct lmdb_env *env, bool write, MDB_txn **ret)
@@ -594,10 +633,10 @@ static enum status begin_once(struct lmdb_env *env, bool write, MDB_txn **ret, s
 enum status lmdb_env_begin(struct lmdb_env *env, bool write, MDB_txn **ret, struct error *err)
 {
 	MDB_txn *txn = NULL;
-	enum status status = lmdb_env_check(env, err);
+	enum status status = STATUS_OK;
 
-	if (status)
-		return status;
+	if (!is_opener(env))
+		return not_opener(env, err);
 	if (write && env->read_only)
 		return error_set(err, STATUS_IO, "the log at %s is open for reading only",
 				 lmdb_env_dir(env));
@@ -615,7 +654,7 @@ enum status lmdb_env_begin(struct lmdb_env *env, bool write, MDB_txn **ret, stru
 
 void lmdb_env_end(struct lmdb_env *env, MDB_txn *txn)
 {
-	if (env->pid != getpid())
+	if (!is_opener(env))
 		return;
 	mdb_txn_abort(txn);
 	leave(env);

@@ -36,8 +36,9 @@ void lmdb_env_close(struct lmdb_env *env);
 const char *lmdb_env_dir(const struct lmdb_env *env);
 const char *lmdb_env_data_path(const struct lmdb_env *env);
 
-/* OK when this is the process that opened @env, and the environment is still usable. */
-enum status lmdb_env_check(struct lmdb_env *env, struct error *err);
+/* OK when this is the process that opened @env, IO in a child made by fork. Cheap enough for rows.
+ */
+enum status lmdb_env_check(const struct lmdb_env *env, struct error *err);
 
 /* Did anything ever commit here? */
 bool lmdb_env_is_new(struct lmdb_env *env);

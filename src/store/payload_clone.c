@@ -3,6 +3,13 @@
  */
 #include "store/payload_clone.h"
 
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "store/event.h"
+
 #include "base/banned.h"
 
 static bool clone_slice(struct arena *arena, struct slice *slice)

@@ -128,15 +128,14 @@ static enum status read_envelope(struct event_reader *reader, uint64_t seq,
 
 	if (status)
 		return status;
-	if (read->decoded.event.seq == seq) {
-		*ret = &read->decoded.event;
+	*ret = &read->decoded.event;
+	if ((*ret)->seq == seq)
 		return STATUS_OK;
-	}
 	if (read->newer) /* of a later version: nothing of it can be read */
 		return error_set(err, STATUS_NEWER,
 				 "event %" PRIu64 " was written by a newer provenv", seq);
 	return error_set(err, STATUS_CORRUPT, "event %" PRIu64 ": it says it is event %" PRIu64,
-			 seq, read->decoded.event.seq);
+			 seq, (*ret)->seq);
 }
 
 /*
@@ -148,7 +147,7 @@ static enum status command_range(struct event_reader *reader, uint64_t seq, stru
 {
 	uint64_t size = event_reader_snapshot(reader)->size;
 	uint8_t command_id[COMMAND_ID_BYTES];
-	const struct event *event = NULL;
+	const struct event *event;
 	struct range range = { 0, 0 };
 	uint32_t parts;
 	enum status status = read_envelope(reader, seq, &event, err);
@@ -211,7 +210,7 @@ static enum status find_back(struct event_reader *reader, uint64_t size, uint64_
 	uint64_t seq = size;
 
 	for (uint64_t i = 0; i < back; i++) {
-		const struct event *event = NULL;
+		const struct event *event;
 		enum status status = read_envelope(reader, seq, &event, err);
 
 		if (status)
@@ -239,7 +238,7 @@ static enum status find_back(struct event_reader *reader, uint64_t size, uint64_
 static enum status find_time(struct event_reader *reader, uint64_t size, uint64_t time_ms,
 			     uint64_t *ret, struct error *err)
 {
-	const struct event *event = NULL;
+	const struct event *event;
 	uint64_t low = 1;         /* the answer, if there is one, is at least this */
 	uint64_t high = size + 1; /* and below this */
 	enum status status = read_envelope(reader, 1, &event, err);
@@ -294,7 +293,7 @@ enum status ref_resolve(struct evlog_snapshot *snapshot, const struct ref *ref,
 			struct ref_point *ret, struct error *err)
 {
 	struct event_reader *reader AUTO(free_reader) = NULL;
-	const struct event *event = NULL;
+	const struct event *event;
 	struct range range = { 0, 0 };
 	uint64_t seq = 0;
 	enum status status = event_reader_new(snapshot, &reader, err);

@@ -97,7 +97,7 @@ void bare_batch_release(struct bare_batch *batch)
 }
 
 enum status bare_batch_copy(struct evlog *log, uint64_t first, uint64_t last,
-			    const uint8_t (*command_ids)[COMMAND_ID_BYTES], struct bare_batch *ret,
+			    uint8_t (*command_ids)[COMMAND_ID_BYTES], struct bare_batch *ret,
 			    struct error *err)
 {
 	AUTO(close_snapshot) struct evlog_snapshot *snapshot = NULL;

@@ -44,7 +44,7 @@ void bare_lmdb_close(struct bare_lmdb *bare);
  * command, with an id of zeros.
  */
 enum status bare_batch_copy(struct evlog *log, uint64_t first, uint64_t last,
-			    const uint8_t (*command_ids)[COMMAND_ID_BYTES], struct bare_batch *ret,
+			    uint8_t (*command_ids)[COMMAND_ID_BYTES], struct bare_batch *ret,
 			    struct error *err);
 /* Accepts BARE_BATCH_INIT. */
 void bare_batch_release(struct bare_batch *batch);

@@ -12,7 +12,7 @@
 struct machine {
 	char cpu[128];
 	long cores;
-	char kernel[128];
+	char kernel[256];
 	const char *file_system; /* of the scratch directory; static */
 	const char *build;       /* static */
 	bool release;            /* optimised, without sanitizers and test hooks */

@@ -27,18 +27,21 @@ struct spread {
 struct measure *report_measure(struct report *report, const struct row *row, struct error *err,
 			       const char *label, ...)
 {
-	struct measure *grown =
+	struct measure **grown =
 		reallocarray(report->measures, report->count + 1, sizeof(*report->measures));
-	struct measure *measure;
+	struct measure *measure = calloc(1, sizeof(*measure));
 	va_list args;
 
-	if (!grown) {
+	if (grown)
+		report->measures = grown;
+	if (!grown || !measure) {
+		free(measure);
 		(void)error_no_memory(err);
 		return NULL;
 	}
-	report->measures = grown;
-	measure = &grown[report->count++];
-	*measure = (struct measure){ .row = row, .goal = row->goal };
+	report->measures[report->count++] = measure;
+	measure->row = row;
+	measure->goal = row->goal;
 	va_start(args, label);
 	(void)vsnprintf(measure->label, sizeof(measure->label), label, args);
 	va_end(args);
@@ -47,6 +50,8 @@ struct measure *report_measure(struct report *report, const struct row *row, str
 
 void report_release(struct report *report)
 {
+	for (size_t i = 0; i < report->count; i++)
+		free(report->measures[i]);
 	free(report->measures);
 	buf_release(&report->notes);
 }
@@ -204,8 +209,8 @@ void report_table(const struct report *report, const struct machine *machine, st
 						"ours: median (min..max)", "limit: median (min..max)" });
 	buf_append_str(out, "row\n");
 	for (size_t i = 0; i < report->count; i++)
-		if (report->measures[i].count)
-			append_measure(out, &report->measures[i]);
+		if (report->measures[i]->count)
+			append_measure(out, report->measures[i]);
 	if (report->notes.len) {
 		buf_append_byte(out, '\n');
 		buf_append_slice(out, buf_slice(&report->notes));
@@ -281,8 +286,8 @@ void report_json(const struct report *report, const struct machine *machine, str
 	json_key(&json, "measures");
 	json_array(&json);
 	for (size_t i = 0; i < report->count; i++)
-		if (report->measures[i].count)
-			json_measure(&json, &report->measures[i]);
+		if (report->measures[i]->count)
+			json_measure(&json, report->measures[i]);
 	json_end(&json);
 	json_pair_slice(&json, "notes", buf_slice(&report->notes));
 	json_end(&json);

@@ -56,14 +56,14 @@ struct measure {
 };
 
 struct report {
-	struct measure *measures;
+	struct measure **measures;
 	size_t count;
 	struct buf notes; /* one line each: rows that could not be measured, and why */
 };
 
 /*
- * A new line of @row, labelled as by printf. Lives until the next one is made.
- * NULL: memory is out; @err says so.
+ * A new line of @row, labelled as by printf; NULL when memory is out, which @err says then. Lives as
+ * long as the report. A line that is left without values is not shown.
  */
 struct measure *report_measure(struct report *report, const struct row *row, struct error *err,
 			       const char *label, ...) __attribute__((format(printf, 4, 5)));

@@ -1,6 +1,6 @@
 /*
  * Dispatch: from a command line to what stands on stdout and stderr and the exit code, over
- * commands of the test's own. The rebuild after damage, which takes a store, is tests/cli's.
+ * commands of the test's own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +20,6 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/fs.h"
 #include "base/json.h"
 #include "cmds/cmd.h"
 #include "cmds/help.h"
@@ -29,9 +28,9 @@
 #include "cmds/print.h"
 #include "cmds/process.h"
 
-#include "base/banned.h"
+#include "unit/cmds/run_fixture.h"
 
-enum { WORDS_MAX = 16 };
+#include "base/banned.h"
 
 /* Prints what it was given, one thing a line. */
 static enum status run_echo(struct invocation *inv, struct error *err)
@@ -159,65 +158,8 @@ static const struct command others[] = {
 
 static const struct command *const families[] = { echoes, others, NULL };
 
-/* What a command line did. */
-struct ran {
-	int code;
-	struct buf out;
-	struct buf err;
-};
-
-static void ran_release(struct ran *ran)
-{
-	buf_release(&ran->out);
-	buf_release(&ran->err);
-}
-
-static void read_back(int fd, struct buf *ret)
-{
-	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	assert_int_equal(fs_read_fd(fd, "captured output", 1 << 24, ret, NULL), STATUS_OK);
-}
-
-/* Run with stdout going to @out_fd and stderr to @err_fd. */
-static int run_into(const char *const *words, int out_fd, int err_fd)
-{
-	static char kept[WORDS_MAX][64];
-	char *argv[WORDS_MAX + 1] = { NULL };
-	int saved_out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	int saved_err = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	int argc = 1;
-	int code;
-
-	(void)snprintf(kept[0], sizeof(kept[0]), "provenv");
-	argv[0] = kept[0];
-	for (; words[argc - 1]; argc++) {
-		(void)snprintf(kept[argc], sizeof(kept[argc]), "%s", words[argc - 1]);
-		argv[argc] = kept[argc];
-	}
-	(void)fflush(stdout);
-	assert_int_equal(dup2(out_fd, STDOUT_FILENO), STDOUT_FILENO);
-	assert_int_equal(dup2(err_fd, STDERR_FILENO), STDERR_FILENO);
-	code = command_dispatch(families, argc, argv);
-	assert_int_equal(dup2(saved_out, STDOUT_FILENO), STDOUT_FILENO);
-	assert_int_equal(dup2(saved_err, STDERR_FILENO), STDERR_FILENO);
-	(void)close(saved_out);
-	(void)close(saved_err);
-	return code;
-}
-
-static struct ran run_words(const char *const *words)
-{
-	struct ran ran = { .code = -1 };
-	AUTO_FD int out_fd = memfd_create("out", MFD_CLOEXEC);
-	AUTO_FD int err_fd = memfd_create("err", MFD_CLOEXEC);
-
-	ran.code = run_into(words, out_fd, err_fd);
-	read_back(out_fd, &ran.out);
-	read_back(err_fd, &ran.err);
-	return ran;
-}
-
-#define RUN(...) run_words((const char *const[]){ __VA_ARGS__, NULL })
+/* Run a command line over the commands above. */
+#define RUN(...) run_words(families, (const char *const[]){ __VA_ARGS__, NULL })
 
 static void operands_and_options_arrive(void **state)
 {
@@ -266,12 +208,12 @@ static void usage_errors(void **state)
 		{ { "TOKEN=hunter2" },
                  "provenv: no such command: TOKEN=…\n  hint: list them: provenv help\n"                               },
 		{ { "thing" },                            "provenv: which thing command?\n  hint: one of: ls, show\n" },
-		{ { "thing", "sohw" },
-                 "provenv: no such command: thing sohw\n  hint: did you mean 'thing show'?\n"                         },
+		{ { "thing", "shou" },
+                 "provenv: no such command: thing shou\n  hint: did you mean 'thing show'?\n"                         },
 		{ { "thing", "TOKEN=hunter2" },
                  "provenv: no such command: thing TOKEN=…\n  hint: one of: ls, show\n"                                },
-		{ { "thing", "--help", "sohw" },
-                 "provenv: no such command: thing sohw\n  hint: did you mean 'thing show'?\n"                         },
+		{ { "thing", "--help", "shou" },
+                 "provenv: no such command: thing shou\n  hint: did you mean 'thing show'?\n"                         },
 		{ { "--json" },
                  "{\"schema\":\"provenv/error/v1\",\"code\":2,\"status\":\"usage\",\"message\":"
 		  "\"which command?\",\"hint\":\"list them: provenv help\"}\n"                                        },
@@ -305,7 +247,7 @@ static void usage_errors(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		AUTO(ran_release) struct ran ran = run_words(cases[i].line);
+		AUTO(ran_release) struct ran ran = run_words(families, cases[i].line);
 
 		assert_string_equal(buf_str(&ran.err), cases[i].err);
 		assert_int_equal(ran.code, 2);
@@ -363,8 +305,10 @@ static void a_reader_that_left(void **state)
 	(void)state;
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	assert_int_equal(close(ends[0]), 0);
-	assert_int_equal(run_into((const char *const[]){ "flood", NULL }, ends[1], err_fd), 0);
-	assert_int_equal(run_into((const char *const[]){ "json", NULL }, ends[1], err_fd), 0);
+	assert_int_equal(
+		run_into(families, (const char *const[]){ "flood", NULL }, ends[1], err_fd), 0);
+	assert_int_equal(run_into(families, (const char *const[]){ "json", NULL }, ends[1], err_fd),
+			 0);
 	assert_int_equal(close(ends[1]), 0);
 	read_back(err_fd, &err);
 	assert_int_equal(err.len, 0);
@@ -378,7 +322,8 @@ static void a_full_disk(void **state)
 
 	(void)state;
 	assert_true(full >= 0);
-	assert_int_equal(run_into((const char *const[]){ "echo", "x", NULL }, full, err_fd), 13);
+	assert_int_equal(
+		run_into(families, (const char *const[]){ "echo", "x", NULL }, full, err_fd), 13);
 	read_back(err_fd, &err);
 	assert_non_null(strstr(buf_str(&err), "a note\n"));
 	assert_non_null(strstr(buf_str(&err), "provenv: cannot write standard output: No space"));
@@ -386,7 +331,7 @@ static void a_full_disk(void **state)
 
 static void help_and_version(void **state)
 {
-	AUTO(ran_release) struct ran none = run_words((const char *const[]){ NULL });
+	AUTO(ran_release) struct ran none = run_words(families, (const char *const[]){ NULL });
 	AUTO(ran_release) struct ran version = RUN("echo", "--version", "--at", "1");
 	AUTO(ran_release) struct ran command = RUN("echo", "a", "-h");
 	AUTO(ran_release) struct ran group = RUN("thing", "--help");
@@ -413,49 +358,60 @@ static void help_and_version(void **state)
 						 "more: provenv help thing VERB\n");
 }
 
-/* No line of any help is wider than a terminal. */
-static void help_fits(void **state)
+/* The longest line, in bytes. */
+static size_t widest_line(const struct buf *text)
 {
-	(void)state;
-	for (size_t family = 0; command_families[family]; family++) {
-		for (const struct command *row = command_families[family]; row->group; row++) {
-			const char *words[] = { row->group, row->verb };
-			AUTO(buf_release) struct buf out = BUF_INIT;
-			size_t width = 0;
+	size_t widest = 0;
+	size_t begin = 0;
 
-			assert_int_equal(
-				help_append(&out, command_families, words, row->verb ? 2 : 1, NULL),
-				STATUS_OK);
-			for (size_t i = 0; i < out.len; i++) {
-				width = out.data[i] == '\n' ? 0 : width + 1;
-				if (width > 100)
-					fail_msg("help of %s %s is wide", row->group,
-						 row->verb ? row->verb : "");
-			}
-		}
+	for (size_t i = 0; i < text->len; i++) {
+		if (text->data[i] != '\n')
+			continue;
+		widest = i - begin > widest ? i - begin : widest;
+		begin = i + 1;
 	}
+	return widest;
 }
 
-/* The real table: words unique, operands consistent, options meant for the command. */
+static void expect_narrow_help(void *context, const struct command *command)
+{
+	const char *words[] = { command->group, command->verb };
+	AUTO(buf_release) struct buf out = BUF_INIT;
+
+	(void)context;
+	assert_int_equal(help_append(&out, command_families, words, command->verb ? 2 : 1, NULL),
+			 STATUS_OK);
+	assert_true(widest_line(&out) <= 100); /* characters of three bytes, and long examples */
+}
+
+static void help_fits_a_terminal(void **state)
+{
+	(void)state;
+	command_each(command_families, expect_narrow_help, NULL);
+}
+
+static void expect_sound(void *context, const struct command *command)
+{
+	const char *words[] = { command->group, command->verb };
+	struct command_match match;
+
+	(void)context;
+	assert_int_equal(
+		command_resolve(command_families, words, command->verb ? 2 : 1, &match, NULL),
+		STATUS_OK);
+	assert_ptr_equal(match.command, command);
+	assert_non_null(command->operands);
+	assert_non_null(command->summary);
+	assert_true(command->operands_min <= command->operands_max);
+	assert_int_equal(command->operands_max == 0, *command->operands == '\0');
+	assert_false((command->flags & COMMAND_READS) && (command->flags & COMMAND_WRITES));
+}
+
+/* The real table: each command is found by its words, and says of itself what help needs. */
 static void the_table_is_sound(void **state)
 {
 	(void)state;
-	for (size_t family = 0; command_families[family]; family++) {
-		for (const struct command *row = command_families[family]; row->group; row++) {
-			const char *words[] = { row->group, row->verb };
-			struct command_match match;
-
-			assert_int_equal(command_resolve(command_families, words, row->verb ? 2 : 1,
-							 &match, NULL),
-					 STATUS_OK);
-			assert_ptr_equal(match.command, row);
-			assert_non_null(row->operands);
-			assert_non_null(row->summary);
-			assert_true(row->operands_min <= row->operands_max);
-			assert_int_equal(row->operands_max == 0, *row->operands == '\0');
-			assert_false(row->flags & COMMAND_READS && row->flags & COMMAND_WRITES);
-		}
-	}
+	command_each(command_families, expect_sound, NULL);
 }
 
 static void asking(void **state)
@@ -503,7 +459,7 @@ int main(void)
 		cmocka_unit_test(a_reader_that_left),
 		cmocka_unit_test(a_full_disk),
 		cmocka_unit_test(help_and_version),
-		cmocka_unit_test(help_fits),
+		cmocka_unit_test(help_fits_a_terminal),
 		cmocka_unit_test(the_table_is_sound),
 		cmocka_unit_test(asking),
 	};

@@ -126,17 +126,22 @@ static void many_rows(void **state)
 	assert_non_null(strstr(buf_str(&inv.out), "\n999  x\n"));
 }
 
+static void set_zone(const char *zone)
+{
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads here */
+	assert_int_equal(setenv("TZ", zone, 1), 0);
+	tzset();
+}
+
 static void times_are_local(void **state)
 {
 	char text[32];
 
 	(void)state;
-	assert_int_equal(setenv("TZ", "UTC", 1), 0);
-	tzset();
+	set_zone("UTC");
 	print_time(UINT64_C(1767323045678), text);
 	assert_string_equal(text, "2026-01-02 03:04:05");
-	assert_int_equal(setenv("TZ", "KST-9", 1), 0);
-	tzset();
+	set_zone("KST-9");
 	print_time(UINT64_C(1767323045678), text);
 	assert_string_equal(text, "2026-01-02 12:04:05");
 }

@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/bytes.h"
@@ -39,6 +38,7 @@ enum {
 	LEAF_BYTES = 400,
 	APPENDS_EACH = 200,
 	PAGE_BYTES = 4096,
+	FILE_BYTES_LIMIT = 512 * 1024,
 };
 
 static const struct evlog_lmdb_options plain = { .create = false };
@@ -439,7 +439,7 @@ static void test_row_in_the_way(void **state)
 /* A disk that takes no more: what is there stays, and the log can be used once there is room. */
 static int append_until_full(const struct child *child, const void *context)
 {
-	const struct rlimit limit = { .rlim_cur = 512 * 1024, .rlim_max = 512 * 1024 };
+	const struct rlimit limit = { .rlim_cur = FILE_BYTES_LIMIT, .rlim_max = FILE_BYTES_LIMIT };
 	struct error err = ERROR_INIT;
 	struct evlog *log;
 	uint64_t size;

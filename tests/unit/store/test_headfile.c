@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <sodium/crypto_hash_sha256.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -86,11 +85,11 @@ static void read_all(const char *path, uint8_t ret[FILE_BYTES])
 
 static void write_all(const char *path, const void *bytes, size_t len)
 {
-	FILE *file = fopen(path, "wb");
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	assert_non_null(file);
-	assert_int_equal(fwrite(bytes, 1, len, file), len);
-	assert_int_equal(fclose(file), 0);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, len), len);
+	assert_int_equal(close(fd), 0);
 }
 
 /* --- reading and moving ----------------------------------------------------------------------- */

@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -38,6 +37,7 @@
 enum {
 	LEAF_BYTES = 400,
 	MAP_BYTES_SMALL = 256 * 1024,
+	MAP_BYTES_GROWN = 8 * MAP_BYTES_SMALL,
 };
 
 static const struct evlog_lmdb_options plain = { .create = false };
@@ -162,23 +162,18 @@ static void test_two_creators(void **state)
 static void test_close_on_exec(void **state)
 {
 	struct evlog *log = open_log(*state, create);
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *entry; /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
 	unsigned found = 0;
 
-	assert_non_null(dir);
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe) */
-	while ((entry = readdir(dir)) != NULL) {
-		char target[512] = { 0 };
-		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+	for (int fd = 0; fd < 256; fd++) {
+		char link[32], target[512] = { 0 };
 
-		if (len < 0 || !strstr(target, *state))
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		if (readlink(link, target, sizeof(target) - 1) < 0 || !strstr(target, *state))
 			continue;
 		found++;
-		assert_true(fcntl((int)strtol(entry->d_name, NULL, 10), F_GETFD) & FD_CLOEXEC);
+		assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	}
-	assert_true(found >= 2);
-	assert_int_equal(closedir(dir), 0);
+	assert_true(found >= 3); /* the data, its meta pages, the locks */
 	evlog_close(log);
 }
 
@@ -318,7 +313,7 @@ static void test_map_grows(void **state)
 		assert_int_equal(log_append(log, size, 1, LEAF_BYTES_MAX, NULL), STATUS_OK);
 	/* One that needs several doublings at once. */
 	assert_int_equal(log_append(log, 60, 127, LEAF_BYTES_MAX, NULL), STATUS_OK);
-	assert_true(file_bytes(state) > 8 * MAP_BYTES_SMALL);
+	assert_true(file_bytes(state) > MAP_BYTES_GROWN);
 	assert_int_equal(evlog_snapshot_open(log, &snapshot, NULL), STATUS_OK);
 	assert_int_equal(snapshot->size, 187);
 	for (uint64_t seq = 1; seq <= 187; seq++)

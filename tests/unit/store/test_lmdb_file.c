@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -38,6 +37,9 @@ enum {
 	LEAF_BYTES = 400,
 	PAGE_BYTES = 4096,
 	META_BYTES = 152,
+	META_PAIR_BYTES = 2 * META_BYTES,
+	TWO_PAGES = 2 * PAGE_BYTES,
+	THREE_PAGES = 3 * PAGE_BYTES,
 	FILE_BYTES_MAX = 64 * 1024 * 1024,
 };
 
@@ -63,11 +65,12 @@ static void make_log(void **state, struct buf *ret)
 static void put_data(void **state, const void *data, size_t len)
 {
 	char path[SCRATCH_PATH_MAX];
-	FILE *file = fopen(scratch_path(state, "data.mdb", path), "wb");
+	int fd = open(scratch_path(state, "data.mdb", path),
+		      O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	assert_non_null(file);
-	assert_int_equal(fwrite(data, 1, len, file), len);
-	assert_int_equal(fclose(file), 0);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, data, len), len);
+	assert_int_equal(close(fd), 0);
 }
 
 /* Open and read everything. The status is the exit code. */
@@ -99,9 +102,9 @@ static void test_truncated(void **state)
 				   PAGE_BYTES - 1,
 				   PAGE_BYTES,
 				   PAGE_BYTES + 100,
-				   2 * PAGE_BYTES - 1,
-				   2 * PAGE_BYTES,
-				   3 * PAGE_BYTES };
+				   TWO_PAGES - 1,
+				   TWO_PAGES,
+				   THREE_PAGES };
 
 	make_log(state, &data);
 	assert_int_equal(child_run(open_and_read, *state), STATUS_OK);
@@ -155,7 +158,7 @@ static void test_damaged_meta(void **state)
 	unsigned refused = 0;
 
 	make_log(state, &data);
-	for (size_t at = 0; at < 2 * META_BYTES; at++) {
+	for (size_t at = 0; at < META_PAIR_BYTES; at++) {
 		size_t offset = at < META_BYTES ? at : PAGE_BYTES + at - META_BYTES;
 		int result;
 
@@ -168,7 +171,7 @@ static void test_damaged_meta(void **state)
 		assert_true(result >= 0);
 		refused += result == STATUS_CORRUPT;
 	}
-	print_message("%u of %d damaged meta pages refused\n", refused, 2 * META_BYTES);
+	print_message("%u of %d damaged meta pages refused\n", refused, META_PAIR_BYTES);
 	assert_true(refused > 40);
 }
 

@@ -11,10 +11,13 @@
 #include <cmocka.h>
 
 #include <lmdb.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "store/evlog_lmdb.h"
 #include "store/lmdb_env.h"
@@ -91,7 +94,6 @@ static void test_unfinished(void **state)
 {
 	char path[SCRATCH_PATH_MAX];
 	struct lmdb_env *env;
-	FILE *file;
 
 	assert_int_equal(lmdb_env_open(*state, create, &env, NULL), STATUS_OK);
 	lmdb_env_close(env);
@@ -99,9 +101,7 @@ static void test_unfinished(void **state)
 	assert_int_equal(try_tables(state, create, NULL), STATUS_OK);
 	assert_int_equal(try_tables(state, plain, NULL), STATUS_OK);
 	/* Even earlier: an empty file. It may have been a log, so only creating accepts it. */
-	file = fopen(scratch_path(state, "data.mdb", path), "wb");
-	assert_non_null(file);
-	assert_int_equal(fclose(file), 0);
+	assert_int_equal(truncate(scratch_path(state, "data.mdb", path), 0), 0);
 	assert_int_equal(try_tables(state, plain, NULL), STATUS_CORRUPT);
 	assert_int_equal(try_tables(state, create, NULL), STATUS_OK);
 	assert_int_equal(try_tables(state, plain, NULL), STATUS_OK);
@@ -109,13 +109,14 @@ static void test_unfinished(void **state)
 
 static void put_meta(void **state, const char *name, const void *data, size_t len)
 {
-	char key[16];
-	uint8_t bytes[16];
-	MDB_val value = raw_val(bytes, len);
+	struct buf key AUTO(buf_release) = BUF_INIT;
+	struct buf bytes AUTO(buf_release) = BUF_INIT;
+	MDB_val value;
 
-	memcpy(key, name, strlen(name));
-	memcpy(bytes, data, len);
-	assert_int_equal(raw_put(*state, "meta", raw_val(key, strlen(name)), &value), 0);
+	buf_append_str(&key, name);
+	buf_append(&bytes, data, len);
+	value = raw_val(bytes.data, bytes.len);
+	assert_int_equal(raw_put(*state, "meta", raw_val(key.data, key.len), &value), 0);
 }
 
 static void test_formats(void **state)
@@ -177,6 +178,24 @@ static void test_table_flags(void **state)
 	assert_int_equal(try_tables(state, plain, NULL), STATUS_CORRUPT);
 }
 
+#ifdef PROVENV_TEST_HOOKS
+/* The directory and its parent are synced before there is a log to build on. */
+static void test_synced_first(void **state)
+{
+	static const char *const faults[] = { "fs.sync:EIO:1", "fs.sync:EIO:2" };
+
+	for (size_t i = 0; i < 2; i++) {
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+		assert_int_equal(setenv("PROVENV_FAULT", faults[i], 1), 0);
+		assert_int_equal(try_tables(state, create, NULL), STATUS_IO);
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe) */
+		assert_int_equal(unsetenv("PROVENV_FAULT"), 0);
+		assert_int_equal(try_tables(state, plain, NULL), STATUS_NO_STORE);
+	}
+	assert_int_equal(try_tables(state, create, NULL), STATUS_OK);
+}
+#endif
+
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_setup, scratch_teardown)
 
 int main(void)
@@ -185,6 +204,9 @@ int main(void)
 		IN_SCRATCH(test_create_and_open), IN_SCRATCH(test_format_on_disk),
 		IN_SCRATCH(test_unfinished),      IN_SCRATCH(test_formats),
 		IN_SCRATCH(test_foreign),         IN_SCRATCH(test_table_flags),
+#ifdef PROVENV_TEST_HOOKS
+		IN_SCRATCH(test_synced_first),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
