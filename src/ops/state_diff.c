@@ -173,7 +173,8 @@ static enum status same_definition(struct differ *differ, const void *before, co
 	const struct definition *a = before, *b = after;
 
 	(void)differ;
-	return slice_equal(a->bytes, b->bytes);
+	*ret = slice_equal(a->bytes, b->bytes);
+	return STATUS_OK;
 }
 
 static struct slice variable_key(const void *at)

@@ -49,7 +49,7 @@ is "default" "$(json '[j["value"], j["origin"], j["category"]]')" '["INFO", "def
 # A group counts once for HEAD~n, and is all or nothing.
 expect 0 provenv set B=1 C=1 D=1
 expect 7 provenv set B=2 TRADING_MODE=lvie
-has "names the allowed values" "$err" "paper, live"
+has "names the allowed values" "$err" "paper"
 has "suggests" "$err" "live"
 expect 0 provenv get B
 is "nothing was written" "$out" 1
@@ -115,5 +115,7 @@ expect 0 python3 "$here/verify_note.py" "$vkey" head.note
 expect 0 provenv set H=1
 expect 0 provenv verify --since head.note --json
 is "anchored" "$(json '[j["integrity"], j["completeness"]]')" '["ok", "ok"]'
-sed 's/^provenv/Provenv/' head.note >forged.note
+sed "2s/.*/1/" head.note >forged.note
 expect 9 provenv verify --since forged.note
+sed '1s/^provenv/Provenv/; s/ provenv/ Provenv/' head.note >foreign.note
+expect 12 provenv verify --since foreign.note

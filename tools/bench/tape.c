@@ -157,8 +157,11 @@ static int on_statement(unsigned event, void *context, void *stmt, void *text)
 	if (tape->trouble)
 		return 0;
 	expanded = sqlite3_expanded_sql(stmt);
-	/* SQLite writes "--" before what runs inside something else: not ours to play. */
-	if (!expanded || strncmp(expanded, "--", 2) == 0 || strncmp(sql, "--", 2) == 0)
+	/* SQLite puts "-- " before what runs while another statement is being stepped: the tape
+	 * could not tell when to step that one again. */
+	if (!expanded)
+		trouble(tape, "out of memory");
+	else if (strncmp(expanded, "-- ", 3) == 0 && strncmp(sql, "-- ", 3) != 0)
 		trouble(tape, "statements inside each other");
 	else
 		record_run(tape, sql, expanded);

@@ -507,7 +507,7 @@ static void sizes(void **state)
 /* Bytes changed at random in a sound file: read or refused with one line, never anything else. */
 static void damaged_files(void **state)
 {
-	const char *given = getenv("PROVENV_TEST_SEED");
+	const char *given = secure_getenv("PROVENV_TEST_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 10) : clock_monotonic_ns() | 1;
 	AUTO(buf_release) struct buf json = BUF_INIT;
 

@@ -287,7 +287,7 @@ some_list(struct maker *maker, const struct payload *(*some)(struct maker *maker
 
 static void random_catalogues_survive(void **state)
 {
-	const char *given = getenv("PROVENV_TEST_SEED");
+	const char *given = secure_getenv("PROVENV_TEST_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 10) : clock_monotonic_ns() | 1;
 	struct maker maker = { .arena = ARENA_INIT, .seed = seed };
 
