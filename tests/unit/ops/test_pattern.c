@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -42,6 +43,7 @@ static void whole_values(void **state)
 	assert_int_equal(try("^[a-z]+$", "abc"), STATUS_OK);
 	/* A dollar ends the value, not the line before a last line break. */
 	assert_int_equal(try("^[a-z]+$", "abc\n"), STATUS_NEGATIVE);
+	assert_int_equal(try("(?s)a$.", "a\n"), STATUS_NEGATIVE);
 	/* The whole value counts, not the first alternative that fits its start. */
 	assert_int_equal(try("a|ab", "ab"), STATUS_OK);
 	assert_int_equal(try("(?m)^a$", "a\nb"), STATUS_NEGATIVE);
@@ -129,6 +131,23 @@ static void hostile_patterns_give_up(void **state)
 	}
 }
 
+/* Few steps, but each remembers where a hundred groups are. */
+static void memory_is_limited(void **state)
+{
+	AUTO_FREE char *room = malloc(VALUE_BYTES_MAX);
+	AUTO(buf_release) struct buf source = BUF_INIT;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_non_null(room);
+	buf_append_str(&source, "(a|b");
+	for (size_t i = 0; i < 100; i++)
+		buf_append_str(&source, "()");
+	buf_append_str(&source, ")*");
+	assert_int_equal(try_slices(buf_slice(&source), longest_value(room), &err), STATUS_INVALID);
+	assert_string_equal(err.text, "the pattern took too much work");
+}
+
 /* What a pattern says of its own accord cannot lift the limits. */
 static void limits_cannot_be_lifted(void **state)
 {
@@ -160,6 +179,7 @@ int main(void)
 		cmocka_unit_test(reports_what_is_no_pattern),
 		cmocka_unit_test(long_values_are_judged),
 		cmocka_unit_test(hostile_patterns_give_up),
+		cmocka_unit_test(memory_is_limited),
 		cmocka_unit_test(limits_cannot_be_lifted),
 		cmocka_unit_test(endless_recursion_is_told),
 	};
