@@ -522,7 +522,6 @@ enum status projection_rebuild(struct projection *projection, struct error *err)
 enum status projection_fresh_hash(struct projection *projection, uint8_t ret[HASH_BYTES],
 				  struct error *err)
 {
-	AUTO(buf_release) struct buf path = BUF_INIT;
 	struct projection fresh = *projection;
 	AUTO(arena_release) struct arena arena = ARENA_INIT;
 	struct state_view view = { .projection = &fresh, .arena = &arena };

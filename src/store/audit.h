@@ -10,6 +10,10 @@
  * Runs in a child process, because a corrupt page can kill whoever touches it: the caller survives
  * and learns at which event the child died. Signatures are spread over threads.
  * It repairs nothing and writes nothing.
+ *
+ * Of all findings the one of the least event is reported. An event of a later version of the format
+ * cannot be checked at all, and is a finding. Behind a checkpoint, what lies before it is believed
+ * as far as it is in the checkpoint's tree, and the number of indexed commands is not compared.
  */
 #ifndef PROVENV_STORE_AUDIT_H
 #define PROVENV_STORE_AUDIT_H
@@ -32,7 +36,8 @@ struct audit_report {
 	uint64_t events; /* in the log */
 	uint64_t signatures_checked;
 	uint64_t first_bad;  /* number of the first bad event; 0: none, or not tied to one event */
-	uint64_t valid_size; /* events of the longest valid prefix that ends a command */
+	uint64_t valid_size; /* events of the longest valid prefix that ends a command; 0 when the
+				log could not be looked at, or does not fit the checkpoint */
 	uint8_t root[HASH_BYTES]; /* recomputed, over all events, when ok; else over valid_size */
 	char message[512];        /* what is wrong, in a sentence; empty when ok */
 };
@@ -41,8 +46,10 @@ struct audit_report {
  * Audit the LMDB log in directory @log_path. The caller must not have it open for writing in this
  * process with unfinished transactions; a log open for reading is fine (the child opens its own).
  *
- * OK       the audit was carried out; @ret says what it found, good or bad
- * others   it could not be carried out at all (no log, no memory)
+ * OK           the audit was carried out; @ret says what it found, good or bad. That a log is too
+ *              damaged to be opened is a finding, too, of no event
+ * INTERRUPTED  somebody ended the child, as by ^C
+ * others       it could not be carried out at all (no log, no memory)
  */
 enum status audit_log(const char *log_path, struct evlog_lmdb_options open_options,
 		      const struct audit_options *options, struct audit_report *ret,

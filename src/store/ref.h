@@ -2,10 +2,11 @@
  * REF: a word that names a moment of the log.
  *
  *   1234   event number        HEAD   the last event        HEAD~3   three commands back
- *   @2026-01-02T03:04:05Z, @2026-01-02 (start of that local day), @-10m   the last event at or before
+ *   @2026-01-02T03:04:05Z, @2026-01-02 (start of that local day), @-10m
+ *          the last event at or before
  *
- * Order is by event number, never by clock; times never decrease along the log, so a time is found by
- * bisection. A REF inside a command means its last event, and the result says so.
+ * Order is by event number, never by clock; times never decrease along the log, so a time is found
+ * by bisection. A REF inside a command means its last event, and the result says so.
  */
 #ifndef PROVENV_STORE_REF_H
 #define PROVENV_STORE_REF_H

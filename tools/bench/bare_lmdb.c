@@ -4,12 +4,17 @@
 #include "bare_lmdb.h"
 
 #include <lmdb.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fs.h"
+#include "base/limits.h"
+#include "store/evlog.h"
 #include "store/lmdb_tables.h"
 
 #include "base/banned.h"

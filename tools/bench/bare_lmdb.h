@@ -1,6 +1,6 @@
 /*
- * The limit for appends: LMDB alone, writing the bytes that our log wrote, into the same tables, with
- * the same flags, and nothing else: no signature, no hash, no check.
+ * The limit for appends: LMDB alone, writing the bytes that our log wrote, into the same tables,
+ * with the same flags, and nothing else: no signature, no hash, no check.
  */
 #ifndef PROVENV_BENCH_BARE_LMDB_H
 #define PROVENV_BENCH_BARE_LMDB_H
@@ -40,8 +40,8 @@ enum status bare_lmdb_open(const char *dir, struct bare_lmdb **ret, struct error
 void bare_lmdb_close(struct bare_lmdb *bare);
 
 /*
- * Copy the events @first..@last of @log. @command_ids holds one id for each event; NULL: all are one
- * command, with an id of zeros.
+ * Copy the events @first..@last of @log. @command_ids holds one id for each event; NULL: all are
+ * one command, with an id of zeros.
  */
 enum status bare_batch_copy(struct evlog *log, uint64_t first, uint64_t last,
 			    uint8_t (*command_ids)[COMMAND_ID_BYTES], struct bare_batch *ret,

@@ -1,9 +1,9 @@
 /*
  * provenv-bench: what every row shares.
  *
- * A row measures one promise about speed or size and, in the same run, the limit it is held against:
- * ours, limit, ours, limit … so that whatever else the machine does falls on both. main.c has the one
- * table of rows. Nothing here ever fails because something was slow.
+ * A row measures one promise about speed or size and, in the same run, the limit it is held
+ * against: ours, limit, ours, limit … so that whatever else the machine does falls on both. main.c
+ * has the one table of rows. Nothing here ever fails because something was slow.
  */
 #ifndef PROVENV_BENCH_BENCH_H
 #define PROVENV_BENCH_BENCH_H

@@ -4,19 +4,26 @@
 #include "log_maker.h"
 
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/rng.h"
+#include "bench.h"
 #include "ops/op_init.h"
+#include "store/event.h"
 #include "store/evlog.h"
 #include "store/paths.h"
+#include "store/signer.h"
+#include "store/store.h"
 
 #include "base/banned.h"
 
@@ -33,6 +40,13 @@ static void parts_release(struct parts *parts)
 {
 	free(parts->samples);
 	free(parts->payloads);
+}
+
+static enum status parts_init(struct parts *parts, struct error *err)
+{
+	parts->samples = calloc(PARTS, sizeof(*parts->samples));
+	parts->payloads = calloc(PARTS, sizeof(*parts->payloads));
+	return parts->samples && parts->payloads ? STATUS_OK : error_no_memory(err);
 }
 
 void writer_close(struct writer *writer)
@@ -52,8 +66,8 @@ enum status writer_open(const char *path, struct writer *ret, struct error *err)
 	if (!status)
 		status = signer_load(buf_str(&keys), name, &ret->signer, err);
 	if (!status)
-		status = store_open(path, (struct store_options){ .read_only = false },
-				    &ret->store, err);
+		status = store_open(path, (struct store_options){ .read_only = false }, &ret->store,
+				    err);
 	if (!status)
 		status = store_lock(ret->store, WRITE_LOCK_WAIT_MS, err);
 	return status;
@@ -95,8 +109,7 @@ void sample_payload(struct payload *payload, const struct change *changes, size_
 }
 
 enum status writer_append(struct writer *writer, uint64_t size, const struct payload *payloads,
-			  size_t count, uint8_t ret_command_id[COMMAND_ID_BYTES],
-			  struct error *err)
+			  size_t count, uint8_t ret_command_id[COMMAND_ID_BYTES], struct error *err)
 {
 	struct store_command command = {
 		.payloads = payloads,
@@ -128,16 +141,12 @@ enum status make_store(const struct bench *bench, const char *name, struct buf *
 
 static enum status grow(struct writer *writer, uint64_t events, struct error *err)
 {
-	AUTO(parts_release)
-	struct parts parts = {
-		.samples = calloc(PARTS, sizeof(*parts.samples)),
-		.payloads = calloc(PARTS, sizeof(*parts.payloads)),
-	};
+	AUTO(parts_release) struct parts parts = { .samples = NULL };
 	uint64_t size = 0;
-	enum status status = log_size(writer->store, &size, err);
+	enum status status = parts_init(&parts, err);
 
-	if (!parts.samples || !parts.payloads)
-		return error_no_memory(err);
+	if (!status)
+		status = log_size(writer->store, &size, err);
 	while (!status && size < events) {
 		size_t count = events - size < PARTS ? (size_t)(events - size) : PARTS;
 

@@ -1,8 +1,8 @@
 /*
  * provenv-bench: measures what docs/performance.md promises, each figure beside its limit.
  *
- * It judges nothing: a missed target is printed, and the exit code is 0. Only a measurement that could
- * not be carried out at all is an error.
+ * It judges nothing: a missed target is printed, and the exit code is 0. Only a measurement that
+ * could not be carried out at all is an error.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,31 +30,30 @@ enum {
 };
 
 static const struct row rows[] = {
-	{ "append", "signed durable append, one event for each commit, in process",
-	  "LMDB alone, same bytes and tables, unsigned", UNIT_PER_SECOND, GOAL_RATIO_AT_LEAST, 0.90,
-	  row_append },
-	{ "import", "10,000 changes as one command", "LMDB alone putting the same bytes",
-	  UNIT_PER_SECOND, GOAL_VALUE_AT_LEAST, 100000, row_import },
-	{ "audit", "full audit, every signature",
-	  "libsodium verifying the same signatures, as many threads", UNIT_PER_SECOND,
-	  GOAL_RATIO_AT_LEAST, 0.95, row_audit },
+	{ "append",    "signed durable append, one event for each commit, in process",
+         "LMDB alone, same bytes and tables, unsigned",									   UNIT_PER_SECOND,  GOAL_RATIO_AT_LEAST, 0.90,
+         row_append																							},
+	{ "import",    "10,000 changes as one command",                                "LMDB alone putting the same bytes",
+         UNIT_PER_SECOND,															   GOAL_VALUE_AT_LEAST, 100000,             row_import    },
+	{ "audit",     "full audit, every signature",
+         "libsodium verifying the same signatures, as many threads",                                                              UNIT_PER_SECOND,
+         GOAL_RATIO_AT_LEAST,																	    0.95,               row_audit     },
 	{ "audit-new", "audit of the last 1,000 events",
-	  "libsodium verifying these signatures, as many threads", UNIT_PER_SECOND, GOAL_NONE, 0,
-	  row_audit_new },
-	{ "rebuild", "state from the log, in events",
-	  "SQLite alone running the identical statements", UNIT_PER_SECOND, GOAL_RATIO_AT_LEAST,
-	  0.80, row_rebuild },
-	{ "get-at", "one variable of the past, in process", "the same read now", UNIT_NANOSECONDS,
-	  GOAL_RATIO_AT_MOST, 2, row_get_at },
-	{ "growth", "opening and reading, appending, as the log grows", "with 1,000 events",
-	  UNIT_NANOSECONDS, GOAL_RATIO_AT_MOST, 1.2, row_growth },
-	{ "shell-set", "provenv set, a whole process",
-	  "sqlite3 FILE 'insert', synchronous=FULL", UNIT_NANOSECONDS, GOAL_RATIO_AT_MOST, 1.5,
-	  row_shell_set },
-	{ "shell-get", "provenv get, a whole process", "true, a whole process", UNIT_NANOSECONDS,
-	  GOAL_VALUE_AT_MOST, 3e6, row_shell_get },
-	{ "memory", "most anonymous memory of audit and rebuild", "none", UNIT_BYTES,
-	  GOAL_VALUE_AT_MOST, 64.0 * 1024 * 1024, row_memory },
+         "libsodium verifying these signatures, as many threads",                                                                 UNIT_PER_SECOND,  GOAL_NONE,           0,
+         row_audit_new																						     },
+	{ "rebuild",   "state from the log, in events",
+         "SQLite alone running the identical statements",									 UNIT_PER_SECOND,  GOAL_RATIO_AT_LEAST,
+         0.80,																					       row_rebuild   },
+	{ "get-at",    "one variable of the past, in process",                         "the same read now",                       UNIT_NANOSECONDS,
+         GOAL_RATIO_AT_MOST,																	     2,                  row_get_at    },
+	{ "growth",    "opening and reading, appending, as the log grows",             "with 1,000 events",
+         UNIT_NANOSECONDS,															  GOAL_RATIO_AT_MOST,  1.2,                row_growth    },
+	{ "shell-set", "provenv set, a whole process",                                 "sqlite3 FILE 'insert', synchronous=FULL",
+         UNIT_NANOSECONDS,															  GOAL_RATIO_AT_MOST,  1.5,                row_shell_set },
+	{ "shell-get", "provenv get, a whole process",                                 "true, a whole process",                   UNIT_NANOSECONDS,
+         GOAL_VALUE_AT_MOST,																	     3e6,                row_shell_get },
+	{ "memory",    "most anonymous memory of audit and rebuild",                   "none",                                    UNIT_BYTES,
+         GOAL_VALUE_AT_MOST,																	     64.0 * 1024 * 1024, row_memory    },
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
@@ -72,18 +71,19 @@ struct options {
 
 static void print_help(void)
 {
-	(void)printf("usage: provenv-bench [--quick] [--rows NAME,...] [--runs N] [--dir DIR] "
-		     "[--json]\n\n"
-		     "Measures provenv beside the limits it is held against, in turn, and prints\n"
-		     "medians. A missed target is printed; the exit code is 0 all the same.\n\n"
-		     "  --quick      smaller logs, under a minute\n"
-		     "  --rows LIST  only these rows, separated by commas\n"
-		     "  --runs N     measure each pair N times, 1 to %d (default %d)\n"
-		     "  --dir DIR    where to make the scratch directory, on a disk (default $TMPDIR,\n"
-		     "               else /tmp); it is removed afterwards\n"
-		     "  --json       one JSON object instead of the table\n"
-		     "  --help       this\n\nrows:\n",
-		     RUNS_MAX, RUNS_DEFAULT);
+	(void)printf(
+		"usage: provenv-bench [--quick] [--rows NAME,...] [--runs N] [--dir DIR] "
+		"[--json]\n\n"
+		"Measures provenv beside the limits it is held against, in turn, and prints\n"
+		"medians. A missed target is printed; the exit code is 0 all the same.\n\n"
+		"  --quick      smaller logs, under a minute\n"
+		"  --rows LIST  only these rows, separated by commas\n"
+		"  --runs N     measure each pair N times, 1 to %d (default %d)\n"
+		"  --dir DIR    where to make the scratch directory, on a disk (default $TMPDIR,\n"
+		"               else /tmp); it is removed afterwards\n"
+		"  --json       one JSON object instead of the table\n"
+		"  --help       this\n\nrows:\n",
+		RUNS_MAX, RUNS_DEFAULT);
 	for (size_t i = 0; i < ROW_COUNT; i++)
 		(void)printf("  %-10s %s\n             against: %s\n", rows[i].name, rows[i].what,
 			     rows[i].limit);
@@ -115,24 +115,36 @@ static enum status set_runs(struct options *options, const char *text, struct er
 	return STATUS_OK;
 }
 
+static enum status parse_value(char **argv, int *at, struct options *options, struct error *err)
+{
+	const char *arg = argv[*at];
+	const char *value = option_value(argv, at, "--rows");
+
+	if (value) {
+		options->names = value;
+		return STATUS_OK;
+	}
+	value = option_value(argv, at, "--dir");
+	if (value) {
+		options->dir = value;
+		return STATUS_OK;
+	}
+	value = option_value(argv, at, "--runs");
+	if (value)
+		return set_runs(options, value, err);
+	return error_set(err, STATUS_USAGE, "cannot understand %s", arg);
+}
+
 static enum status parse_one(char **argv, int *at, struct options *options, struct error *err)
 {
-	const char *value;
-
 	if (strcmp(argv[*at], "--quick") == 0)
 		options->quick = true;
 	else if (strcmp(argv[*at], "--json") == 0)
 		options->json = true;
 	else if (strcmp(argv[*at], "--help") == 0)
 		options->help = true;
-	else if ((value = option_value(argv, at, "--rows")))
-		options->names = value;
-	else if ((value = option_value(argv, at, "--dir")))
-		options->dir = value;
-	else if ((value = option_value(argv, at, "--runs")))
-		return set_runs(options, value, err);
 	else
-		return error_set(err, STATUS_USAGE, "cannot understand %s", argv[*at]);
+		return parse_value(argv, at, options, err);
 	return STATUS_OK;
 }
 
@@ -221,7 +233,7 @@ static int work(void *context, const char *dir)
 {
 	const struct options *options = context;
 	char program[PROGRAM_PATH_MAX];
-	AUTO(report_release) struct report report = { .measures = NULL };
+	AUTO(report_release) struct report report = { .first = NULL };
 	AUTO(buf_release) struct buf out = BUF_INIT;
 	struct bench bench = {
 		.dir = dir,

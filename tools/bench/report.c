@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "machine.h"
 
@@ -27,19 +29,18 @@ struct spread {
 struct measure *report_measure(struct report *report, const struct row *row, struct error *err,
 			       const char *label, ...)
 {
-	struct measure **grown =
-		reallocarray(report->measures, report->count + 1, sizeof(*report->measures));
 	struct measure *measure = calloc(1, sizeof(*measure));
 	va_list args;
 
-	if (grown)
-		report->measures = grown;
-	if (!grown || !measure) {
-		free(measure);
+	if (!measure) {
 		(void)error_no_memory(err);
 		return NULL;
 	}
-	report->measures[report->count++] = measure;
+	if (report->last)
+		report->last->next = measure;
+	else
+		report->first = measure;
+	report->last = measure;
 	measure->row = row;
 	measure->goal = row->goal;
 	va_start(args, label);
@@ -50,9 +51,10 @@ struct measure *report_measure(struct report *report, const struct row *row, str
 
 void report_release(struct report *report)
 {
-	for (size_t i = 0; i < report->count; i++)
-		free(report->measures[i]);
-	free(report->measures);
+	for (struct measure *measure = report->first, *next; measure; measure = next) {
+		next = measure->next;
+		free(measure);
+	}
 	buf_release(&report->notes);
 }
 
@@ -132,8 +134,11 @@ static void format_value(enum unit unit, double value, char *ret, size_t size)
 {
 	static const struct scale scales[][4] = {
 		[UNIT_PER_SECOND] = { { 1, "/s" }, { 1e3, "k/s" }, { 1e6, "M/s" }, { 1e9, "G/s" } },
-		[UNIT_NANOSECONDS] = { { 1, "ns" }, { 1e3, "us" }, { 1e6, "ms" }, { 1e9, "s" } },
-		[UNIT_BYTES] = { { 1, "B" }, { 1024, "KiB" }, { 1048576, "MiB" }, { 1073741824, "GiB" } },
+		[UNIT_NANOSECONDS] = { { 1, "ns" }, { 1e3, "us" },  { 1e6, "ms" },  { 1e9, "s" }   },
+		[UNIT_BYTES] = { { 1, "B" },
+				     { 1024, "KiB" },
+				     { 1048576, "MiB" },
+				     { 1073741824, "GiB" }                                        },
 	};
 	const struct scale *scale = &scales[unit][0];
 	double scaled;
@@ -141,8 +146,11 @@ static void format_value(enum unit unit, double value, char *ret, size_t size)
 	for (size_t i = 1; i < 4 && value >= scales[unit][i].factor; i++)
 		scale = &scales[unit][i];
 	scaled = value / scale->factor;
-	(void)snprintf(ret, size, "%.*f %s", scaled < 10 ? 2 : scaled < 100 ? 1 : 0, scaled,
-		       scale->suffix);
+	(void)snprintf(ret, size, "%.*f %s",
+		       scaled < 10    ? 2
+		       : scaled < 100 ? 1
+				      : 0,
+		       scaled, scale->suffix);
 }
 
 static void format_spread(enum unit unit, const struct spread *spread, char *ret, size_t size)
@@ -157,7 +165,8 @@ static void format_spread(enum unit unit, const struct spread *spread, char *ret
 
 static void format_target(const struct measure *measure, char *ret, size_t size)
 {
-	bool at_least = measure->goal == GOAL_RATIO_AT_LEAST || measure->goal == GOAL_VALUE_AT_LEAST;
+	bool at_least =
+		measure->goal == GOAL_RATIO_AT_LEAST || measure->goal == GOAL_VALUE_AT_LEAST;
 	bool of_ratio = measure->goal == GOAL_RATIO_AT_LEAST || measure->goal == GOAL_RATIO_AT_MOST;
 	char value[32];
 
@@ -174,8 +183,8 @@ static void format_target(const struct measure *measure, char *ret, size_t size)
 
 static void append_line(struct buf *out, const char *const cells[5])
 {
-	buf_printf(out, "%-20s  %-12s  %-6s  %-34s  %-34s  ", cells[0], cells[1], cells[2], cells[3],
-		   cells[4]);
+	buf_printf(out, "%-20s  %-12s  %-6s  %-34s  %-34s  ", cells[0], cells[1], cells[2],
+		   cells[3], cells[4]);
 }
 
 static void append_measure(struct buf *out, const struct measure *measure)
@@ -194,7 +203,7 @@ static void append_measure(struct buf *out, const struct measure *measure)
 	}
 	append_line(out, (const char *const[]){ ratio, target,
 						measure->goal == GOAL_NONE ? "-"
-						: goal_met(measure)	   ? "yes"
+						: goal_met(measure)        ? "yes"
 									   : "NO",
 						ours, theirs });
 	buf_printf(out, "%s%s%s\n", measure->row->name, measure->label[0] ? ": " : "",
@@ -205,12 +214,13 @@ void report_table(const struct report *report, const struct machine *machine, st
 {
 	machine_text(machine, out);
 	buf_append_byte(out, '\n');
-	append_line(out, (const char *const[]){ "ratio (min..max)", "target", "met",
-						"ours: median (min..max)", "limit: median (min..max)" });
+	append_line(out,
+		    (const char *const[]){ "ratio (min..max)", "target", "met",
+					   "ours: median (min..max)", "limit: median (min..max)" });
 	buf_append_str(out, "row\n");
-	for (size_t i = 0; i < report->count; i++)
-		if (report->measures[i]->count)
-			append_measure(out, report->measures[i]);
+	for (const struct measure *at = report->first; at; at = at->next)
+		if (at->count)
+			append_measure(out, at);
 	if (report->notes.len) {
 		buf_append_byte(out, '\n');
 		buf_append_slice(out, buf_slice(&report->notes));
@@ -285,9 +295,9 @@ void report_json(const struct report *report, const struct machine *machine, str
 	machine_json(machine, &json);
 	json_key(&json, "measures");
 	json_array(&json);
-	for (size_t i = 0; i < report->count; i++)
-		if (report->measures[i]->count)
-			json_measure(&json, report->measures[i]);
+	for (const struct measure *at = report->first; at; at = at->next)
+		if (at->count)
+			json_measure(&json, at);
 	json_end(&json);
 	json_pair_slice(&json, "notes", buf_slice(&report->notes));
 	json_end(&json);

@@ -46,6 +46,7 @@ struct row {
 
 /* The numbers of one line of the table. */
 struct measure {
+	struct measure *next;
 	const struct row *row;
 	char label[64]; /* what this line is, beyond the row; may be empty */
 	enum goal goal; /* the row's, or GOAL_NONE for a line that only explains */
@@ -56,14 +57,14 @@ struct measure {
 };
 
 struct report {
-	struct measure **measures;
-	size_t count;
+	struct measure *first;
+	struct measure *last;
 	struct buf notes; /* one line each: rows that could not be measured, and why */
 };
 
 /*
- * A new line of @row, labelled as by printf; NULL when memory is out, which @err says then. Lives as
- * long as the report. A line that is left without values is not shown.
+ * A new line of @row, labelled as by printf; NULL when memory is out, which @err says then. Lives
+ * as long as the report. A line that is left without values is not shown.
  */
 struct measure *report_measure(struct report *report, const struct row *row, struct error *err,
 			       const char *label, ...) __attribute__((format(printf, 4, 5)));

@@ -1,14 +1,14 @@
 /*
- * append: one signed, durable event for each commit, in process. import: ten thousand changes as one
- * command. Both against LMDB alone, writing the same bytes.
+ * append: one signed, durable event for each commit, in process. import: ten thousand changes as
+ * one command. Both against LMDB alone, writing the same bytes.
  */
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bare_lmdb.h"
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
@@ -210,8 +210,8 @@ static enum status import_append(const char *path, const struct import_set *set,
 	return status;
 }
 
-static enum status import_bare(const char *path, const struct outcome *done,
-			       struct bare_lmdb *bare, uint64_t *ret_ns, struct error *err)
+static enum status import_bare(const char *path, const struct outcome *done, struct bare_lmdb *bare,
+			       uint64_t *ret_ns, struct error *err)
 {
 	AUTO(writer_close) struct writer writer = WRITER_INIT;
 	AUTO(bare_batch_release) struct bare_batch batch = BARE_BATCH_INIT;
@@ -248,12 +248,15 @@ enum status row_import(struct bench *bench, const struct row *row, struct error 
 {
 	AUTO(buf_release) struct buf path = BUF_INIT;
 	AUTO(close_bare) struct bare_lmdb *bare = NULL;
-	AUTO_FREE struct import_set *set = calloc(1, sizeof(*set));
+	AUTO_FREE struct import_set *set = NULL;
 	struct measure *whole = report_measure(bench->report, row, err, "plan, append, catch up");
 	struct measure *part = report_measure(bench->report, row, err, "append, catch up");
 	enum status status;
 
-	if (!set || !whole || !part)
+	if (!whole || !part)
+		return STATUS_NO_MEMORY;
+	set = calloc(1, sizeof(*set));
+	if (!set)
 		return error_no_memory(err);
 	part->goal = GOAL_NONE;
 	status = import_start(bench, &path, &bare, err);

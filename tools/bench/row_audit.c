@@ -1,6 +1,7 @@
 /*
  * audit: everything about a log checked, against libsodium verifying the same signatures over the
- * same bytes in memory, with as many threads. audit-new: the same for the events after a checkpoint.
+ * same bytes in memory, with as many threads. audit-new: the same for the events after a
+ * checkpoint.
  */
 #include <pthread.h>
 #include <sodium.h>
@@ -9,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/bytes.h"
@@ -179,8 +181,7 @@ static enum status run_audit(struct bench *bench, const struct row *row, bool on
 	AUTO(messages_release) struct messages messages = { .count = 0 };
 	AUTO(buf_release) struct buf path = BUF_INIT;
 	uint64_t since = 0, checked;
-	enum status status =
-		make_log(bench, bench->quick ? EVENTS_QUICK : EVENTS_FULL, &path, err);
+	enum status status = make_log(bench, bench->quick ? EVENTS_QUICK : EVENTS_FULL, &path, err);
 
 	if (!measure)
 		return error_no_memory(err);

@@ -1,6 +1,6 @@
 /*
- * memory: the most anonymous memory (RssAnon) a process held while it audited or rebuilt the largest
- * log. Mapped files do not count: the kernel takes them back when it wants.
+ * memory: the most anonymous memory (RssAnon) a process held while it audited or rebuilt the
+ * largest log. Mapped files do not count: the kernel takes them back when it wants.
  *
  * The work is done in a child, which the parent looks at every few milliseconds; a peak between two
  * looks is missed.
@@ -150,7 +150,7 @@ enum status row_memory(struct bench *bench, const struct row *row, struct error 
 		const char *name;
 		enum status (*work)(const char *path, struct error *err);
 	} works[] = {
-		{ "audit", audit },
+		{ "audit",   audit   },
 		{ "rebuild", rebuild },
 	};
 	uint64_t events = bench->quick ? EVENTS_QUICK : EVENTS_FULL;
@@ -158,9 +158,8 @@ enum status row_memory(struct bench *bench, const struct row *row, struct error 
 	enum status status = make_log(bench, events, &path, err);
 
 	for (size_t i = 0; i < sizeof(works) / sizeof(works[0]) && !status; i++) {
-		struct measure *measure = report_measure(bench->report, row, err,
-							 "%s, %" PRIu64 " events", works[i].name,
-							 events);
+		struct measure *measure = report_measure(
+			bench->report, row, err, "%s, %" PRIu64 " events", works[i].name, events);
 		uint64_t peak = 0;
 
 		if (!measure)

@@ -9,7 +9,6 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -21,7 +20,6 @@
 #include "projections/state.h"
 #include "report.h"
 #include "store/event.h"
-#include "store/state_model.h"
 
 #include "base/banned.h"
 
@@ -33,7 +31,7 @@ enum {
 	FIRST_SAMPLE = 32,
 };
 
-static const uint64_t sizes[] = { 1000, 10 * 1000, 100 * 1000, 1000 * 1000 };
+static const uint64_t sizes[] = { 1000, 10000, 100000, 1000000 };
 
 static size_t size_count(const struct bench *bench)
 {
@@ -52,8 +50,7 @@ static uint64_t next_random(uint64_t *state)
 /* --- get-at ----------------------------------------------------------------------------------- */
 
 /* Read a variable that some event set: as it stood at or after that event, or now. */
-static enum status read_one(struct session *session, bool past, uint64_t *random,
-			    struct error *err)
+static enum status read_one(struct session *session, bool past, uint64_t *random, struct error *err)
 {
 	AUTO(arena_release) struct arena arena = ARENA_INIT;
 	uint64_t head = projection_seq(session->projection);
@@ -89,7 +86,7 @@ static enum status read_many(struct session *session, bool past, double *ret_ns,
 		if (status)
 			return status;
 	}
-	*ret_ns = (double)(clock_monotonic_ns() - begin) / READS;
+	*ret_ns = (double)(clock_monotonic_ns() - begin) / (double)READS;
 	return STATUS_OK;
 }
 
@@ -157,7 +154,7 @@ static enum status time_opens(const char *path, double *ret_ns, struct error *er
 
 	for (size_t i = 0; i < OPENS && !status; i++)
 		status = open_and_get(path, err);
-	*ret_ns = (double)(clock_monotonic_ns() - begin) / OPENS;
+	*ret_ns = (double)(clock_monotonic_ns() - begin) / (double)OPENS;
 	return status;
 }
 
@@ -177,15 +174,14 @@ static enum status time_appends(const char *path, double *ret_ns, struct error *
 		sample_payload(&payload, &sample.change, 1);
 		status = writer_append(&writer, size + i, &payload, 1, NULL, err);
 	}
-	*ret_ns = (double)(clock_monotonic_ns() - begin) / APPENDS;
+	*ret_ns = (double)(clock_monotonic_ns() - begin) / (double)APPENDS;
 	return status;
 }
 
 /* Both halves of a pair: the log at @path and the smallest one. */
-static enum status grow_pair(enum status (*time)(const char *path, double *ret_ns,
-						 struct error *err),
-			     const char *path, const char *smallest, struct measure *measure,
-			     struct error *err)
+static enum status
+grow_pair(enum status (*time)(const char *path, double *ret_ns, struct error *err),
+	  const char *path, const char *smallest, struct measure *measure, struct error *err)
 {
 	double ours = 0, theirs = 0;
 	enum status status = time(path, &ours, err);
@@ -200,8 +196,8 @@ static enum status grow_pair(enum status (*time)(const char *path, double *ret_n
 static enum status growth_at_size(struct bench *bench, const struct row *row, uint64_t size,
 				  const char *smallest, struct error *err)
 {
-	struct measure *opens = report_measure(bench->report, row, err,
-					       "open and get, %" PRIu64 " events", size);
+	struct measure *opens =
+		report_measure(bench->report, row, err, "open and get, %" PRIu64 " events", size);
 	struct measure *appends =
 		report_measure(bench->report, row, err, "append, %" PRIu64 " events", size);
 	AUTO(buf_release) struct buf path = BUF_INIT;

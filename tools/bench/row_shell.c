@@ -1,6 +1,6 @@
 /*
- * shell-set, shell-get: what one command costs a script, process and all, against the sqlite3 program
- * and against a program that does nothing.
+ * shell-set, shell-get: what one command costs a script, process and all, against the sqlite3
+ * program and against a program that does nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +52,8 @@ static enum status spawn(const char *const *argv, struct error *err)
 }
 
 /* A command of which one argument is made anew each time. */
-struct template {
+struct template
+{
 	const char *argv[8];
 	size_t varying;     /* index into argv; 0: none */
 	const char *before; /* the argument: this, a number, and that */
@@ -69,13 +70,12 @@ static enum status time_commands(struct template *template, unsigned *number, do
 		AUTO(buf_release) struct buf text = BUF_INIT;
 
 		if (template->varying) {
-			buf_printf(&text, "%s%u%s", template->before, *number,
-				   template->after);
+			buf_printf(&text, "%s%u%s", template->before, *number, template->after);
 			template->argv[template->varying] = buf_str(&text);
 		}
 		status = spawn(template->argv, err);
 	}
-	*ret_ns = (double)(clock_monotonic_ns() - begin) / COMMANDS;
+	*ret_ns = (double)(clock_monotonic_ns() - begin) / (double)COMMANDS;
 	return status;
 }
 
@@ -142,7 +142,9 @@ enum status row_shell_get(struct bench *bench, const struct row *row, struct err
 {
 	struct measure *measure = report_measure(bench->report, row, err, "%s", "");
 	AUTO(buf_release) struct buf path = BUF_INIT;
-	struct template ours = { .argv = { bench->program, "--store", NULL, "get", "GREETING" } };
+	struct template ours = {
+		.argv = { bench->program, "--store", NULL, "get", "GREETING" }
+	};
 	struct template theirs = { .argv = { "true" } };
 	enum status status = need_program(bench, err);
 

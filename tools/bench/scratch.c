@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fs.h"
 #include "machine.h"
 
@@ -24,10 +25,10 @@ static enum status isolate(const char *dir, struct error *err)
 		const char *variable;
 		const char *below;
 	} places[] = {
-		{ "HOME", "home" },
+		{ "HOME",            "home"   },
 		{ "XDG_CONFIG_HOME", "config" },
-		{ "XDG_STATE_HOME", "state" },
-		{ "XDG_DATA_HOME", "data" },
+		{ "XDG_STATE_HOME",  "state"  },
+		{ "XDG_DATA_HOME",   "data"   },
 	};
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
@@ -108,13 +109,13 @@ enum status scratch_run(const char *base, int (*work)(void *context, const char 
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGHUP);
-	(void)sigprocmask(SIG_BLOCK, &signals, &before);
+	(void)pthread_sigmask(SIG_BLOCK, &signals, &before);
 	child = fork();
 	if (child == 0) {
 		struct error why = ERROR_INIT;
 		int code = 1;
 
-		(void)sigprocmask(SIG_SETMASK, &before, NULL);
+		(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 		if (isolate(buf_str(&dir), &why) == STATUS_OK)
 			code = work(context, buf_str(&dir));
 		else
@@ -127,6 +128,6 @@ enum status scratch_run(const char *base, int (*work)(void *context, const char 
 		*ret_code = guard(child, &signals);
 	if (fs_remove_tree(buf_str(&dir), status ? NULL : err) && !status)
 		status = STATUS_IO;
-	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return status;
 }

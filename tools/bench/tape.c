@@ -5,7 +5,8 @@
  * literals. Reading both side by side gives the values back: a parameter ?N stands where the other
  * text has a literal. A run on the tape is:
  *   u32 number of the statement, u32 number of values, then for each value
- *   u32 parameter, one byte of kind, and: integer u64; text and blob u32 length, bytes; null nothing
+ *   u32 parameter, one byte of kind, and: integer u64; text and blob u32 length, bytes; null
+ * nothing
  */
 #include "tape.h"
 
@@ -15,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
+#include "base/error.h"
 #include "base/text.h"
 
 #include "base/banned.h"
@@ -60,8 +63,11 @@ static const char *record_text(struct tape *tape, const char *literal)
 
 	buf_append_u32be(&tape->runs, 0);
 	for (literal++; *literal; literal++) {
-		if (*literal == '\'' && *++literal != '\'')
-			break;
+		if (*literal == '\'') {
+			literal++; /* a second one stands for itself */
+			if (*literal != '\'')
+				break;
+		}
 		buf_append_byte(&tape->runs, (uint8_t)*literal);
 	}
 	if (buf_status(&tape->runs, NULL))
@@ -178,8 +184,7 @@ enum status tape_stop(struct tape *tape, sqlite3 *db, struct error *err)
 {
 	(void)sqlite3_trace_v2(db, 0, NULL, NULL);
 	if (tape->trouble)
-		return error_set(err, STATUS_IO, "cannot record the statements: %s",
-				 tape->trouble);
+		return error_set(err, STATUS_IO, "cannot record the statements: %s", tape->trouble);
 	return STATUS_OK;
 }
 

@@ -1,6 +1,7 @@
 /*
- * A tape of SQLite statements: recorded with the values bound while a projection is built, played on
- * a bare connection. What is played is what was run, whatever the projection will look like one day.
+ * A tape of SQLite statements: recorded with the values bound while a projection is built, played
+ * on a bare connection. What is played is what was run, whatever the projection will look like one
+ * day.
  */
 #ifndef PROVENV_BENCH_TAPE_H
 #define PROVENV_BENCH_TAPE_H

@@ -363,7 +363,7 @@ static void unknown_members(void **state)
 	       "did you mean 'variables'?");
 	refuse("{\"zzzz\":[]}", "no member 'zzzz' is known here",
 	       "members that begin with '$' are left alone");
-	refuse_variable("\"requird\":true", ": no member 'requird' is known here",
+	refuse_variable("\"rrequired\":true", ": no member 'rrequired' is known here",
 			"did you mean 'required'?");
 	refuse_variable("\"planned\":true", ": no member 'planned' is known here", NULL);
 	refuse_variable("\"x\\u001b[2J\":true", ": no member 'x\\x1b[2J' is known here", NULL);
@@ -435,10 +435,11 @@ static void twice(void **state)
 static void unsound_specifications(void **state)
 {
 	(void)state;
-	refuse_variable("\"type\":\"strng\"",
-			".type: 'strng' is not one of string, int, decimal, bool, enum, url, path, "
-			"json (KEY)",
-			"did you mean 'string'?");
+	refuse_variable(
+		"\"type\":\"sstring\"",
+		".type: 'sstring' is not one of string, int, decimal, bool, enum, url, path, "
+		"json (KEY)",
+		"did you mean 'string'?");
 	refuse_variable("\"type\":\"int\",\"min\":5,\"max\":3", ".min: 5 is over max 3 (KEY)",
 			NULL);
 	refuse_variable("\"type\":\"int\",\"min\":1.5",

@@ -31,13 +31,13 @@ static void assert_picks(const struct lang_text *entries, size_t count, const ch
 
 static void picks_in_order(void **state)
 {
-	static const struct lang_text all[] = { TEXT("de", "Handel"), TEXT("en", "Trading"),
+	static const struct lang_text all[] = { TEXT("de", "Börse"), TEXT("en", "Trading"),
 						TEXT("ko", "거래"), TEXT("und", "trade") };
 
 	(void)state;
 	assert_picks(all, 4, "trade");
 	assert_picks(all, 3, "Trading");
-	assert_picks(all, 1, "Handel");
+	assert_picks(all, 1, "Börse");
 	assert_picks(all + 2, 1, "거래");
 	assert_picks(all, 0, "");
 	assert_picks(NULL, 0, "");

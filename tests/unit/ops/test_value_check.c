@@ -466,11 +466,11 @@ static void sound_specifications(void **state)
 
 static void unsound_types_and_enums(void **state)
 {
-	struct payload payload = specification("strng");
+	struct payload payload = specification("sstring");
 	struct error err = ERROR_INIT;
 
 	(void)state;
-	assert_unsound(&payload, "type: 'strng' is not one of string, int, decimal, bool, enum, "
+	assert_unsound(&payload, "type: 'sstring' is not one of string, int, decimal, bool, enum, "
 				 "url, path, json");
 	assert_int_equal(specification_check(&payload, &err), STATUS_USAGE);
 	assert_string_equal(err.hint, "did you mean 'string'?");

@@ -459,6 +459,13 @@ static void test_predecessor_before_checkpoint(void **state)
 	assert_false(report.ok);
 	assert_int_equal(report.first_bad, 1000);
 	assert_string_equal(report.message, "event 1000: the leaf is missing");
+	/* Its neighbour in the tree, without which it cannot be led back to the checkpoint. */
+	lies = (struct log_lies){ .row_changed = 999 };
+	report = audit_since(state, &lies, 1000);
+	assert_false(report.ok);
+	assert_int_equal(report.first_bad, 1000);
+	assert_string_equal(report.message,
+			    "event 1000: it is not in the tree of the checkpoint of 1000 events");
 }
 
 /* --- parts of a log --------------------------------------------------------------------------- */
