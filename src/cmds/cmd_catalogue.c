@@ -1,16 +1,29 @@
 /*
  * `category …` and `spec …`: the catalogue of variables.
  */
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "cmds/cmd.h"
 #include "cmds/families.h"
+#include "cmds/options.h"
 #include "cmds/print.h"
 #include "cmds/show.h"
+#include "ops/catalogue.h"
+#include "ops/commit.h"
+#include "ops/langmap.h"
 #include "ops/op_catalogue.h"
-#include "ops/value_check.h"
+#include "ops/session.h"
 
 #include "base/banned.h"
 
@@ -328,7 +341,7 @@ static const enum option_id spec_options[] = { OPTION_TYPE,        OPTION_CATEGO
 					       OPTION_UNIT,        OPTION_TITLE,    OPTION_EXAMPLE,
 					       OPTION_DESCRIPTION, OPTION_END };
 
-#define ONE(what, flag) .operands = what, .operands_min = 1, .operands_max = 1, .flags = (flag)
+#define ONE(what, flag) .operands = (what), .operands_min = 1, .operands_max = 1, .flags = (flag)
 
 const struct command commands_catalogue[] = {
 	{

@@ -1,15 +1,24 @@
 /*
  * `env …`: environments.
  */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "cmds/cmd.h"
 #include "cmds/families.h"
+#include "cmds/options.h"
 #include "cmds/print.h"
-#include "cmds/show.h"
+#include "ops/commit.h"
 #include "ops/op_environment.h"
+#include "ops/session.h"
 
 #include "base/banned.h"
 

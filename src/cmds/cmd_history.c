@@ -2,17 +2,27 @@
  * `log`, `show`, `blame`, `diff`: what happened, who did it, what differs.
  */
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "cmds/cmd.h"
 #include "cmds/families.h"
+#include "cmds/options.h"
 #include "cmds/print.h"
 #include "cmds/show.h"
 #include "ops/op_diff.h"
 #include "ops/op_history.h"
+#include "ops/op_variable.h"
+#include "ops/plan.h"
+#include "ops/session.h"
 
 #include "base/banned.h"
 

@@ -2,12 +2,19 @@
  * `init`: make a store.
  */
 #include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "cmds/cmd.h"
 #include "cmds/families.h"
+#include "cmds/options.h"
 #include "cmds/print.h"
 #include "ops/op_init.h"
 

@@ -1,14 +1,23 @@
 /*
  * `key …` and `checkpoint`: signing keys, and signed statements about the log's head.
  */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "cmds/cmd.h"
 #include "cmds/families.h"
+#include "cmds/options.h"
 #include "cmds/print.h"
 #include "ops/op_store.h"
+#include "ops/session.h"
 
 #include "base/banned.h"
 

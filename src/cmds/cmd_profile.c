@@ -1,15 +1,23 @@
 /*
  * `profile …`: profiles of an environment.
  */
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "cmds/cmd.h"
 #include "cmds/families.h"
+#include "cmds/options.h"
 #include "cmds/print.h"
 #include "cmds/show.h"
+#include "ops/commit.h"
 #include "ops/op_profile.h"
-#include "ops/op_variable.h"
+#include "ops/session.h"
 
 #include "base/banned.h"
 

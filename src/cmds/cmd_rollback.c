@@ -1,11 +1,17 @@
 /*
  * `rollback`, `restore`, `revert`: make a past state current again, by new events.
  */
-#include "base/text.h"
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
 #include "cmds/cmd.h"
 #include "cmds/families.h"
+#include "cmds/options.h"
 #include "cmds/print.h"
+#include "ops/commit.h"
 #include "ops/op_rollback.h"
+#include "ops/session.h"
 
 #include "base/banned.h"
 

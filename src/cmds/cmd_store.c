@@ -2,15 +2,24 @@
  * `status`, `verify`, `doctor`, `rebuild`: the store as a whole.
  */
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "cmds/cmd.h"
 #include "cmds/families.h"
+#include "cmds/options.h"
 #include "cmds/print.h"
 #include "ops/op_store.h"
+#include "ops/session.h"
 
 #include "base/banned.h"
 

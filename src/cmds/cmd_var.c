@@ -2,16 +2,27 @@
  * `set`, `get`, `ls`, `unset`: variables of a profile.
  */
 #include <limits.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
-#include "base/text.h"
+#include "base/limits.h"
+#include "base/secret.h"
 #include "cmds/cmd.h"
 #include "cmds/families.h"
+#include "cmds/options.h"
 #include "cmds/print.h"
+#include "ops/commit.h"
 #include "ops/op_catalogue.h"
 #include "ops/op_variable.h"
+#include "ops/session.h"
 
 #include "base/banned.h"
 

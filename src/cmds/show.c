@@ -3,9 +3,17 @@
  */
 #include "cmds/show.h"
 
-#include "base/text.h"
+#include <stddef.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "cmds/cmd.h"
 #include "cmds/print.h"
 #include "ops/op_variable.h"
+#include "ops/session.h"
 
 #include "base/banned.h"
 

@@ -5,7 +5,7 @@
 #define PROVENV_OPS_OP_STORE_H
 
 #include "ops/commit.h"
-#include "store/audit.h"
+#include "store/audit.h" /* IWYU pragma: export */
 
 /* Completeness: what evidence says about the end of the log, apart from integrity. */
 enum completeness {

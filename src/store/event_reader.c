@@ -95,9 +95,13 @@ static enum status slot_fill(struct event_reader *reader, struct slot *slot, uin
 	}
 	if (!leaf_split(buf_slice(&slot->leaf), &bytes, &signature))
 		return error_set(err, STATUS_CORRUPT, "event %" PRIu64 ": too short", seq);
+	slot->event.decoded.event.seq = 0;
 	status = event_decode(slot->decoder, bytes, &slot->event.decoded, err);
 	slot->event.newer = status == STATUS_NEWER;
-	if (status && status != STATUS_NEWER)
+	/* Of a later version of the format not even the envelope can be read. */
+	if (status == STATUS_NEWER && slot->event.decoded.event.seq == seq)
+		return STATUS_OK;
+	if (status)
 		return error_prefix(err, status, "event %" PRIu64, seq);
 	return STATUS_OK;
 }

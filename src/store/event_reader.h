@@ -32,6 +32,7 @@ struct evlog_snapshot *event_reader_snapshot(struct event_reader *reader);
  * Event @seq. @ret lives until EVENT_READER_SLOTS − 1 other events were read.
  * NOT_FOUND  no such event
  * CORRUPT    the leaf does not match the tree, or is no valid event: "event 12: …"
+ * NEWER      of a later version of the event format; an unknown type is OK with `newer` set
  */
 enum status event_reader_get(struct event_reader *reader, uint64_t seq,
 			     const struct read_event **ret, struct error *err);

@@ -32,22 +32,9 @@ enum { PARTS = 8192 };
 
 /* What one command of a growing log is made of. */
 struct parts {
-	struct sample *samples;
-	struct payload *payloads;
+	struct sample samples[PARTS];
+	struct payload payloads[PARTS];
 };
-
-static void parts_release(struct parts *parts)
-{
-	free(parts->samples);
-	free(parts->payloads);
-}
-
-static enum status parts_init(struct parts *parts, struct error *err)
-{
-	parts->samples = calloc(PARTS, sizeof(*parts->samples));
-	parts->payloads = calloc(PARTS, sizeof(*parts->payloads));
-	return parts->samples && parts->payloads ? STATUS_OK : error_no_memory(err);
-}
 
 void writer_close(struct writer *writer)
 {
@@ -141,20 +128,23 @@ enum status make_store(const struct bench *bench, const char *name, struct buf *
 
 static enum status grow(struct writer *writer, uint64_t events, struct error *err)
 {
-	AUTO(parts_release) struct parts parts = { .samples = NULL };
+	AUTO_FREE struct parts *parts = NULL;
 	uint64_t size = 0;
-	enum status status = parts_init(&parts, err);
+	enum status status = log_size(writer->store, &size, err);
 
-	if (!status)
-		status = log_size(writer->store, &size, err);
+	if (status)
+		return status;
+	parts = calloc(1, sizeof(*parts));
+	if (!parts)
+		return error_no_memory(err);
 	while (!status && size < events) {
 		size_t count = events - size < PARTS ? (size_t)(events - size) : PARTS;
 
 		for (size_t i = 0; i < count; i++) {
-			sample_fill(&parts.samples[i], size + 1 + i);
-			sample_payload(&parts.payloads[i], &parts.samples[i].change, 1);
+			sample_fill(&parts->samples[i], size + 1 + i);
+			sample_payload(&parts->payloads[i], &parts->samples[i].change, 1);
 		}
-		status = writer_append(writer, size, parts.payloads, count, NULL, err);
+		status = writer_append(writer, size, parts->payloads, count, NULL, err);
 		size += count;
 	}
 	return status;
