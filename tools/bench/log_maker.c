@@ -126,6 +126,15 @@ enum status make_store(const struct bench *bench, const char *name, struct buf *
 	return status;
 }
 
+/* The events first_seq … */
+static void fill_parts(struct parts *parts, uint64_t first_seq, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		sample_fill(&parts->samples[i], first_seq + i);
+		sample_payload(&parts->payloads[i], &parts->samples[i].change, 1);
+	}
+}
+
 static enum status grow(struct writer *writer, uint64_t events, struct error *err)
 {
 	AUTO_FREE struct parts *parts = NULL;
@@ -140,10 +149,7 @@ static enum status grow(struct writer *writer, uint64_t events, struct error *er
 	while (!status && size < events) {
 		size_t count = events - size < PARTS ? (size_t)(events - size) : PARTS;
 
-		for (size_t i = 0; i < count; i++) {
-			sample_fill(&parts->samples[i], size + 1 + i);
-			sample_payload(&parts->payloads[i], &parts->samples[i].change, 1);
-		}
+		fill_parts(parts, size + 1, count);
 		status = writer_append(writer, size, parts->payloads, count, NULL, err);
 		size += count;
 	}

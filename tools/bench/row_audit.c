@@ -25,6 +25,7 @@
 #include "store/audit.h"
 #include "store/event_codec.h"
 #include "store/evlog.h"
+#include "store/evlog_lmdb.h"
 #include "store/signer.h"
 #include "store/store.h"
 

@@ -1,0 +1,388 @@
+/*
+ * `rebuild`, `salvage`, `rollback`: making a new store from a log, or handing over. See replay.h.
+ *
+ * A copy is made beside its goal and renamed when it is whole, so that a crash leaves no half
+ * store. The copying runs in a child, since a damaged page can kill whoever reads it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/text.h"
+#include "replay/replay.h"
+#include "store/headfile.h"
+#include "store/registry.h"
+#include "store/vault.h"
+
+#include "base/banned.h"
+
+struct copying {
+	struct source *source;
+	struct buf dir; /* the store being made: OUTPUT.tmp */
+	struct evlog *to;
+	struct event_reader *reader;
+	uint64_t until;
+};
+
+static void copying_release(struct copying *copying)
+{
+	event_reader_free(copying->reader);
+	evlog_close(copying->to);
+	buf_release(&copying->dir);
+}
+
+static enum status make_dirs(struct copying *copying, struct error *err)
+{
+	static const char *const names[] = { "log", "vault" };
+	enum status status = fs_remove_tree(buf_str(&copying->dir), err);
+
+	for (size_t i = 0; i < 2 && !status; i++) {
+		AUTO(buf_release) struct buf path = BUF_INIT;
+
+		fs_join(&path, buf_str(&copying->dir), names[i]);
+		status = fs_make_dirs(buf_str(&path), 0700, err);
+	}
+	return status;
+}
+
+/* The vault files of sealed values in the events copied, where they still are. */
+static enum status copy_vault(struct copying *copying, const struct event *event, struct error *err)
+{
+	const struct changes *changes = &event->payload.field[FIELD_CHANGES].changes;
+	AUTO(buf_release) struct buf from = BUF_INIT;
+	AUTO(buf_release) struct buf to = BUF_INIT;
+	enum status status = STATUS_OK;
+
+	if (event->payload.type != EVENT_VARIABLES_CHANGED || !copying->source->store.len)
+		return STATUS_OK;
+	fs_join(&from, buf_str(&copying->source->store), "vault");
+	fs_join(&to, buf_str(&copying->dir), "vault");
+	for (size_t i = 0; i < changes->count && !status; i++) {
+		struct seal_place place = { .part = event->part, .index = (uint32_t)i };
+		struct vault_entry entry;
+
+		if (changes->entries[i].op != CHANGE_SEAL)
+			continue;
+		memcpy(place.command_id, event->command_id, COMMAND_ID_BYTES);
+		if (vault_read(buf_str(&from), &place, &entry, NULL) == STATUS_OK)
+			status = vault_write(buf_str(&to), &place, &entry, err);
+	}
+	return status;
+}
+
+/* The events of one command, as entries of one append. */
+static enum status copy_command(struct copying *copying, uint64_t seq, uint64_t *ret_last,
+				struct error *err)
+{
+	struct evlog_entry *entries;
+	const struct read_event *event;
+	uint8_t command_id[COMMAND_ID_BYTES];
+	uint32_t parts;
+	enum status status = event_reader_get(copying->reader, seq, &event, err);
+
+	if (status)
+		return status;
+	parts = event->decoded.event.parts;
+	memcpy(command_id, event->decoded.event.command_id, COMMAND_ID_BYTES);
+	entries = calloc(parts, sizeof(*entries));
+	if (!entries)
+		return error_no_memory(err);
+	for (uint32_t i = 0; i < parts && !status; i++) {
+		status = event_reader_get(copying->reader, seq + i, &event, err);
+		if (!status)
+			status = evlog_leaf(copying->source->snapshot, seq + i, &entries[i].leaf,
+					    err);
+		if (status)
+			break;
+		entries[i].command_id = command_id;
+		entries[i].starts_command = i == 0;
+		entries[i].registry = event_is_registry(event->decoded.event.payload.type);
+		status = copy_vault(copying, &event->decoded.event, err);
+	}
+	if (!status)
+		status = evlog_append(copying->to, seq - 1, entries, parts, err);
+	free(entries);
+	*ret_last = seq + parts - 1;
+	return status;
+}
+
+/* The new log must have the very root of the old one at that size. */
+static enum status check_root(struct copying *copying, struct error *err)
+{
+	struct evlog_snapshot *snapshot = NULL;
+	struct head_record record = { .size = copying->until };
+	uint8_t root[HASH_BYTES], first[HASH_BYTES];
+	AUTO(buf_release) struct buf head = BUF_INIT;
+	enum status status = evlog_snapshot_open(copying->to, &snapshot, err);
+
+	if (!status)
+		status = evlog_root(snapshot, copying->until, record.root, err);
+	if (!status)
+		status = evlog_root(copying->source->snapshot, copying->until, root, err);
+	if (!status)
+		status = evlog_leaf_hash(snapshot, 1, first, err);
+	evlog_snapshot_close(snapshot);
+	if (status)
+		return status;
+	if (memcmp(root, record.root, HASH_BYTES) != 0)
+		return error_set(err, STATUS_CORRUPT, "the copy's root is not the source's");
+	memcpy(record.log_id, first, LOG_ID_BYTES);
+	fs_join(&head, buf_str(&copying->dir), "head");
+	return headfile_advance(buf_str(&head), &record, false, err);
+}
+
+static enum status copy_all(struct copying *copying, struct error *err)
+{
+	struct evlog_lmdb_options how = { .create = true };
+	AUTO(buf_release) struct buf log = BUF_INIT;
+	uint64_t last = 0;
+	enum status status = source_open(copying->source, err);
+
+	fs_join(&log, buf_str(&copying->dir), "log");
+	if (!status)
+		status = event_reader_new(copying->source->snapshot, &copying->reader, err);
+	if (!status)
+		status = make_dirs(copying, err);
+	if (!status)
+		status = evlog_lmdb_open(buf_str(&log), how, &copying->to, err);
+	while (!status && last < copying->until)
+		status = copy_command(copying, last + 1, &last, err);
+	if (!status)
+		status = check_root(copying, err);
+	return status;
+}
+
+/* Run copy_all in a child, and bring its error back through a pipe. */
+static enum status copy_in_child(struct copying *copying, struct error *err)
+{
+	struct error result = ERROR_INIT;
+	int pipe_fds[2], how;
+	ssize_t got;
+	pid_t child;
+
+	if (pipe(pipe_fds) != 0)
+		return error_errno(err, STATUS_IO, errno, "cannot make a pipe");
+	child = fork();
+	if (child == 0) {
+		result.status = copy_all(copying, &result);
+		_exit(write(pipe_fds[1], &result, sizeof(result)) == (ssize_t)sizeof(result) ? 0
+											     : 1);
+	}
+	(void)close(pipe_fds[1]);
+	got = child > 0 ? read(pipe_fds[0], &result, sizeof(result)) : -1;
+	(void)close(pipe_fds[0]);
+	if (child < 0 || waitpid(child, &how, 0) != child)
+		return error_errno(err, STATUS_IO, errno, "cannot run the copying");
+	if (got != (ssize_t)sizeof(result))
+		return error_set(err, STATUS_CORRUPT,
+				 "a page of the log cannot be read (the copying was stopped)");
+	if (result.status && err)
+		*err = result;
+	return result.status;
+}
+
+/* Make OUTPUT from the first @until events. */
+static enum status make_store(struct request *request, struct source *source, uint64_t until,
+			      struct error *err)
+{
+	AUTO(copying_release) struct copying copying = { .source = source, .until = until };
+	enum status status;
+
+	buf_printf(&copying.dir, "%s.tmp", request->output);
+	status = copy_in_child(&copying, err);
+	if (!status)
+		status = fs_rename(buf_str(&copying.dir), request->output, err);
+	if (status)
+		(void)fs_remove_tree(buf_str(&copying.dir), NULL);
+	return status;
+}
+
+static enum status check_output(const struct request *request, struct error *err)
+{
+	if (!request->output)
+		return error_hint(err, error_set(err, STATUS_USAGE, "--output DIR is missing"),
+				  "name a directory that does not exist yet");
+	if (fs_exists(request->output))
+		return error_set(err, STATUS_CONFLICT, "%s exists", request->output);
+	return STATUS_OK;
+}
+
+/* The REF is resolved in a child too: the caller must not touch the pages. */
+static enum status resolve(struct source *source, const char *to, uint64_t *ret, struct error *err)
+{
+	struct ref_point point;
+	enum status status = source_open(source, err);
+
+	if (!status)
+		status = source_ref(source, to, &point, err);
+	if (!status)
+		*ret = point.seq;
+	evlog_snapshot_close(source->snapshot);
+	evlog_close(source->evlog);
+	source->snapshot = NULL;
+	source->evlog = NULL;
+	return status;
+}
+
+static void print_made(struct request *request, uint64_t events)
+{
+	buf_printf(&request->out,
+		   "%s holds events 1..%" PRIu64 "\n"
+		   "next: provenv --store %s verify; move it into place when nothing uses the old "
+		   "one\n",
+		   request->output, events, request->output);
+}
+
+enum status replay_rebuild(struct request *request, struct error *err)
+{
+	AUTO(source_release) struct source source = SOURCE_INIT;
+	struct audit_report report;
+	struct json json;
+	uint64_t until = 0;
+	enum status status = check_output(request, err);
+
+	if (!status)
+		status = source_find(request->source, &source, err);
+	if (!status)
+		status = source_audit(&source, &report, err);
+	if (!status)
+		status = resolve(&source, request->to, &until, err);
+	if (!status && !report.ok && until > report.valid_size)
+		status =
+			error_hint(err, error_set(err, STATUS_CORRUPT, "%s", report.message),
+				   "the log is valid up to event %" PRIu64 ": use that, or salvage",
+				   report.valid_size);
+	if (!status)
+		status = make_store(request, &source, until, err);
+	if (!status && request->json) {
+		replay_json_begin(request, &json, "rebuild");
+		json_pair_string(&json, "output", request->output);
+		json_pair_uint(&json, "events", until);
+		replay_json_finish(request, &json);
+	} else if (!status) {
+		print_made(request, until);
+	}
+	return status;
+}
+
+static void print_salvaged(struct request *request, const struct audit_report *report)
+{
+	uint64_t lost = report->events - report->valid_size;
+	struct json json;
+
+	if (request->json) {
+		replay_json_begin(request, &json, "salvage");
+		json_pair_string(&json, "output", request->output);
+		json_pair_uint(&json, "events", report->valid_size);
+		json_pair_uint(&json, "lost", lost);
+		if (report->first_bad)
+			json_pair_uint(&json, "first_bad", report->first_bad);
+		else
+			json_pair_null(&json, "first_bad");
+		json_pair_string(&json, "message", report->message);
+		replay_json_finish(request, &json);
+		return;
+	}
+	buf_printf(&request->out, "kept: events 1..%" PRIu64 "\n", report->valid_size);
+	if (!report->ok)
+		buf_printf(&request->out, "lost: %" PRIu64 " events, from %" PRIu64 " on: %s\n",
+			   lost, report->valid_size + 1, report->message);
+	print_made(request, report->valid_size);
+}
+
+enum status replay_salvage(struct request *request, struct error *err)
+{
+	AUTO(source_release) struct source source = SOURCE_INIT;
+	struct audit_report report;
+	enum status status = check_output(request, err);
+
+	if (!status)
+		status = source_find(request->source, &source, err);
+	if (!status)
+		status = source_audit(&source, &report, err);
+	if (!status && report.valid_size == 0)
+		status = error_set(err, STATUS_CORRUPT, "nothing can be salvaged: %s",
+				   report.message);
+	if (!status)
+		status = make_store(request, &source, report.valid_size, err);
+	if (!status)
+		print_salvaged(request, &report);
+	return status;
+}
+
+/* The provenv that lies beside this program, else the one on PATH. */
+static void find_provenv(struct buf *ret)
+{
+	char own[PATH_BYTES_MAX];
+	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	char *slash;
+
+	if (len > 0) {
+		own[len] = '\0';
+		slash = strrchr(own, '/');
+		*slash = '\0';
+		fs_join(ret, own, "provenv");
+		if (access(buf_str(ret), X_OK) == 0)
+			return;
+	}
+	buf_clear(ret);
+	buf_append_str(ret, "provenv");
+}
+
+static enum status hand_over(struct request *request, const char *store, struct error *err)
+{
+	AUTO(buf_release) struct buf program = BUF_INIT;
+	size_t rest = 0;
+	const char **argv;
+
+	while (request->rest[rest])
+		rest++;
+	argv = (const char **)calloc(rest + 7, sizeof(char *));
+	if (!argv)
+		return error_no_memory(err);
+	find_provenv(&program);
+	argv[0] = "provenv";
+	argv[1] = "--store";
+	argv[2] = store;
+	argv[3] = "rollback";
+	argv[4] = "--to";
+	argv[5] = request->to;
+	for (size_t i = 0; i < rest; i++)
+		argv[6 + i] = request->rest[i];
+	(void)execvp(buf_str(&program), (char *const *)(void *)argv);
+	free((void *)argv);
+	return error_errno(err, STATUS_IO, errno, "cannot run %s", buf_str(&program));
+}
+
+enum status replay_rollback(struct request *request, struct error *err)
+{
+	AUTO(source_release) struct source source = SOURCE_INIT;
+	AUTO(fold_release) struct fold now = FOLD_INIT;
+	AUTO(fold_release) struct fold goal = FOLD_INIT;
+	struct ref_point head, target;
+	size_t count = 0;
+	enum status status = request->to ? source_find(request->source, &source, err)
+					 : error_set(err, STATUS_USAGE, "--to REF is missing");
+
+	if (!status)
+		status = source_fold(&source, NULL, &now, &head, err);
+	if (!status)
+		status = source_fold(&source, request->to, &goal, &target, err);
+	if (!status)
+		status = replay_print_diff(request, &now, &goal, &count, err);
+	if (status)
+		return status;
+	buf_printf(&request->out,
+		   "%zu changes lead from event %" PRIu64 " back to the state of %" PRIu64 "\n",
+		   count, head.seq, target.seq);
+	status = replay_flush(request, err);
+	if (!status && !source.store.len)
+		status = error_set(err, STATUS_USAGE, "rollback needs a store, not only its log");
+	return status ? status : hand_over(request, request->source, err);
+}

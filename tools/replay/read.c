@@ -1,0 +1,409 @@
+/*
+ * `verify`, `state`, `diff`: reading a log. See replay.h.
+ */
+#include <inttypes.h>
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/text.h"
+#include "replay/replay.h"
+#include "store/headfile.h"
+
+#include "base/banned.h"
+
+void replay_json_begin(struct request *request, struct json *json, const char *word)
+{
+	AUTO(buf_release) struct buf schema = BUF_INIT;
+
+	buf_printf(&schema, "provenv-replay/%s/v1", word);
+	json_init(json, &request->out);
+	json_object(json);
+	json_pair_string(json, "schema", buf_str(&schema));
+}
+
+void replay_json_finish(struct request *request, struct json *json)
+{
+	json_end(json);
+	buf_append_byte(&request->out, '\n');
+}
+
+/* Does the store's head file speak of events that the log has not? */
+static bool head_is_ahead(const struct source *source, uint64_t events)
+{
+	AUTO(buf_release) struct buf path = BUF_INIT;
+	struct head_record record;
+
+	if (!source->store.len)
+		return false;
+	fs_join(&path, buf_str(&source->store), "head");
+	return headfile_read(buf_str(&path), &record, NULL) == STATUS_OK && record.size > events;
+}
+
+static void verify_json(struct request *request, const struct audit_report *report, bool lost,
+			const struct fold *fold)
+{
+	struct json json;
+
+	replay_json_begin(request, &json, "verify");
+	json_pair_string(&json, "integrity", report->ok ? "ok" : "failed");
+	json_pair_string(&json, "completeness", lost ? "failed" : "unanchored");
+	json_pair_uint(&json, "events", report->events);
+	json_pair_uint(&json, "signatures_checked", report->signatures_checked);
+	if (report->first_bad)
+		json_pair_uint(&json, "first_bad", report->first_bad);
+	else
+		json_pair_null(&json, "first_bad");
+	json_pair_string(&json, "message", report->message);
+	json_pair_hex(&json, "root", report->root, HASH_BYTES);
+	json_pair_uint(&json, "valid_size", report->valid_size);
+	json_key(&json, "violations");
+	json_array(&json);
+	for (size_t i = 0; i < fold->rejected_count; i++) {
+		json_object(&json);
+		json_pair_uint(&json, "seq", fold->rejected[i].seq);
+		json_pair_string(&json, "rule", apply_rule_name(fold->rejected[i].rule));
+		json_end(&json);
+	}
+	json_end(&json);
+	replay_json_finish(request, &json);
+}
+
+static void verify_text(struct request *request, const struct audit_report *report, bool lost,
+			const struct fold *fold)
+{
+	struct buf *out = &request->out;
+
+	if (report->ok)
+		buf_printf(out,
+			   "integrity:    ok, %" PRIu64 " events, %" PRIu64 " signatures checked\n",
+			   report->events, report->signatures_checked);
+	else
+		buf_printf(out, "integrity:    FAILED, %s\n", report->message);
+	buf_printf(out, "completeness: %s\n",
+		   lost ? "failed, the head file speaks of a newer log"
+			: "unanchored, only the head file beside the log was compared");
+	for (size_t i = 0; i < fold->rejected_count; i++)
+		buf_printf(out, "no effect:    event %" PRIu64 " broke the rule %s\n",
+			   fold->rejected[i].seq, apply_rule_name(fold->rejected[i].rule));
+}
+
+enum status replay_verify(struct request *request, struct error *err)
+{
+	AUTO(source_release) struct source source = SOURCE_INIT;
+	AUTO(fold_release) struct fold fold = FOLD_INIT;
+	struct audit_report report;
+	struct ref_point point;
+	bool lost;
+	enum status status = source_find(request->source, &source, err);
+
+	if (!status)
+		status = source_audit(&source, &report, err);
+	if (!status && report.ok && !report.newer)
+		status = source_fold(&source, NULL, &fold, &point, err);
+	if (status)
+		return status;
+	lost = head_is_ahead(&source, report.events);
+	if (request->json)
+		verify_json(request, &report, lost, &fold);
+	else
+		verify_text(request, &report, lost, &fold);
+	if (!report.ok)
+		return error_set(err, STATUS_CORRUPT, "%s", report.message);
+	if (lost)
+		return error_set(err, STATUS_CORRUPT, "the log lost events at its end");
+	if (report.newer)
+		return error_set(err, STATUS_NEWER, "the log holds events of a later provenv");
+	return STATUS_OK;
+}
+
+/* Writing the state as JSON: environments, in them profiles, in them variables, all in order. */
+struct state_printing {
+	struct request *request;
+	const struct fold *fold;
+	struct json json;
+	struct slice environment;
+};
+
+static struct slice prefix(struct buf *path, enum state_tag tag, struct slice a, struct slice b)
+{
+	state_path(path, tag, (struct slice[]){ a, b }, b.len ? 2 : a.len ? 1 : 0);
+	buf_append_byte(path, 0);
+	return buf_slice(path);
+}
+
+static enum status print_variable(void *context, const struct map_entry *entry, struct error *err)
+{
+	struct state_printing *printing = context;
+	struct entry_variable variable = entry_variable(entry);
+	struct slice key = entry_component(entry, 2);
+	char hex[2 * HASH_BYTES + 1];
+
+	(void)err;
+	if (variable.sealed)
+		text_to_hex(variable.bytes.data, HASH_BYTES, hex);
+	if (printing->request->json) {
+		json_key_slice(&printing->json, key);
+		if (variable.sealed) {
+			json_object(&printing->json);
+			json_pair_string(&printing->json, "sealed", hex);
+			json_end(&printing->json);
+		} else {
+			json_slice(&printing->json, variable.bytes);
+		}
+		return STATUS_OK;
+	}
+	buf_append_str(&printing->request->out, "    ");
+	text_append_printable(&printing->request->out, key);
+	buf_append_str(&printing->request->out, " = ");
+	if (variable.sealed)
+		buf_printf(&printing->request->out, "(sealed %.16s…)", hex);
+	else
+		text_append_printable(&printing->request->out, variable.bytes);
+	buf_append_byte(&printing->request->out, '\n');
+	return STATUS_OK;
+}
+
+static enum status print_profile(void *context, const struct map_entry *entry, struct error *err)
+{
+	struct state_printing *printing = context;
+	struct slice name = entry_component(entry, 1);
+	AUTO(buf_release) struct buf path = BUF_INIT;
+	enum status status;
+
+	if (printing->request->json) {
+		json_object(&printing->json);
+		json_pair_slice(&printing->json, "name", name);
+		json_key(&printing->json, "variables");
+		json_object(&printing->json);
+	} else {
+		buf_printf(&printing->request->out, SLICE_FMT "/" SLICE_FMT ":\n",
+			   SLICE_ARG(printing->environment), SLICE_ARG(name));
+	}
+	status = map_each(&printing->fold->state,
+			  prefix(&path, TAG_VARIABLE, printing->environment, name), print_variable,
+			  printing, err);
+	if (printing->request->json) {
+		json_end(&printing->json);
+		json_end(&printing->json);
+	}
+	return status;
+}
+
+static enum status print_environment(void *context, const struct map_entry *entry,
+				     struct error *err)
+{
+	struct state_printing *printing = context;
+	AUTO(buf_release) struct buf path = BUF_INIT;
+	enum status status;
+
+	printing->environment = entry_component(entry, 0);
+	if (printing->request->json) {
+		json_object(&printing->json);
+		json_pair_slice(&printing->json, "name", printing->environment);
+		json_key(&printing->json, "profiles");
+		json_array(&printing->json);
+	}
+	status = map_each(&printing->fold->state,
+			  prefix(&path, TAG_PROFILE, printing->environment, slice_of(NULL, 0)),
+			  print_profile, printing, err);
+	if (printing->request->json) {
+		json_end(&printing->json);
+		json_end(&printing->json);
+	}
+	return status;
+}
+
+static void print_head(struct state_printing *printing, uint64_t at)
+{
+	struct request *request = printing->request;
+	struct slice active = slice_str("");
+	uint8_t hash[HASH_BYTES];
+	char hex[2 * HASH_BYTES + 1];
+
+	fold_hash(printing->fold, hash);
+	(void)map_get(&printing->fold->state, slice_str(state_tag_name(TAG_ACTIVE)), &active);
+	if (request->json) {
+		replay_json_begin(request, &printing->json, "state");
+		json_pair_uint(&printing->json, "at", at);
+		json_pair_hex(&printing->json, "state_hash", hash, HASH_BYTES);
+		json_pair_slice(&printing->json, "environment", active);
+		json_key(&printing->json, "environments");
+		json_array(&printing->json);
+		return;
+	}
+	text_to_hex(hash, HASH_BYTES, hex);
+	buf_printf(&request->out, "event %" PRIu64 ", environment " SLICE_FMT "\nstate %s\n", at,
+		   SLICE_ARG(active), hex);
+}
+
+enum status replay_state(struct request *request, struct error *err)
+{
+	AUTO(source_release) struct source source = SOURCE_INIT;
+	AUTO(fold_release) struct fold fold = FOLD_INIT;
+	struct state_printing printing = { .request = request, .fold = &fold };
+	AUTO(buf_release) struct buf path = BUF_INIT;
+	struct ref_point point;
+	enum status status = source_find(request->source, &source, err);
+
+	if (!status)
+		status = source_fold(&source, request->to, &fold, &point, err);
+	if (status)
+		return status;
+	print_head(&printing, point.seq);
+	status = map_each(&fold.state,
+			  prefix(&path, TAG_ENVIRONMENT, slice_of(NULL, 0), slice_of(NULL, 0)),
+			  print_environment, &printing, err);
+	if (request->json) {
+		json_end(&printing.json);
+		replay_json_finish(request, &printing.json);
+	}
+	return status;
+}
+
+/* One side of a diff: which entries does the other state lack, or hold otherwise? */
+struct differing {
+	struct request *request;
+	const struct fold *other;
+	struct json *json;
+	bool forward; /* walking the newer state */
+	size_t count;
+};
+
+static void print_value(struct buf *out, const struct map_entry *entry, bool is_variable)
+{
+	struct entry_variable variable;
+
+	if (!is_variable)
+		return;
+	variable = entry_variable(entry);
+	buf_append_str(out, " = ");
+	if (variable.sealed)
+		buf_append_str(out, "(sealed)");
+	else
+		text_append_printable(out, variable.bytes);
+}
+
+static bool has_tag(const struct map_entry *entry, enum state_tag tag)
+{
+	const char *name = state_tag_name(tag);
+	size_t len = strlen(name);
+
+	return entry->path.len >= len && memcmp(entry->path.data, name, len) == 0 &&
+	       (entry->path.len == len || entry->path.data[len] == 0);
+}
+
+static void print_path(struct buf *out, const struct map_entry *entry)
+{
+	size_t tag_len = strnlen((const char *)entry->path.data, entry->path.len);
+
+	text_append_printable(out, slice_of(entry->path.data, tag_len));
+	for (unsigned i = 0; i < 3; i++) {
+		struct slice component = entry_component(entry, i);
+
+		if (!component.len)
+			break;
+		buf_append_byte(out, i ? '/' : ' ');
+		if (has_tag(entry, TAG_VIOLATION) || (i == 1 && has_tag(entry, TAG_KEY)))
+			buf_printf(out, "%" PRIu64,
+				   load_u64be(entry->path.data + entry->path.len - 8));
+		else
+			text_append_printable(out, component);
+	}
+}
+
+static void json_diff(struct differing *differing, const struct map_entry *entry, const char *op)
+{
+	AUTO(buf_release) struct buf path = BUF_INIT;
+	bool is_variable = has_tag(entry, TAG_VARIABLE);
+
+	print_path(&path, entry);
+	json_object(differing->json);
+	json_pair_string(differing->json, "op", op);
+	json_pair_slice(differing->json, "what", buf_slice(&path));
+	if (is_variable) {
+		json_pair_slice(differing->json, "environment", entry_component(entry, 0));
+		json_pair_slice(differing->json, "profile", entry_component(entry, 1));
+		json_pair_slice(differing->json, "key", entry_component(entry, 2));
+	}
+	json_end(differing->json);
+}
+
+static enum status differ_visit(void *context, const struct map_entry *entry, struct error *err)
+{
+	struct differing *differing = context;
+	struct buf *out = &differing->request->out;
+	bool is_variable = has_tag(entry, TAG_VARIABLE);
+	struct slice value;
+	bool there = map_get(&differing->other->state, entry->path, &value);
+
+	(void)err;
+	if (there && (!differing->forward || slice_equal(value, entry->value)))
+		return STATUS_OK;
+	differing->count++;
+	if (differing->json) {
+		json_diff(differing, entry,
+			  there                ? "changed"
+			  : differing->forward ? "added"
+					       : "removed");
+		return STATUS_OK;
+	}
+	buf_append_str(out, there ? "~ " : differing->forward ? "+ " : "- ");
+	print_path(out, entry);
+	print_value(out, entry, is_variable);
+	buf_append_byte(out, '\n');
+	return STATUS_OK;
+}
+
+static enum status walk_both(struct request *request, struct json *json, const struct fold *before,
+			     const struct fold *after, size_t *ret_count, struct error *err)
+{
+	struct differing gone = { .request = request, .other = after, .json = json };
+	struct differing come = {
+		.request = request, .other = before, .json = json, .forward = true
+	};
+	enum status status = map_each(&before->state, slice_of(NULL, 0), differ_visit, &gone, err);
+
+	if (!status)
+		status = map_each(&after->state, slice_of(NULL, 0), differ_visit, &come, err);
+	*ret_count = gone.count + come.count;
+	return status;
+}
+
+enum status replay_print_diff(struct request *request, const struct fold *before,
+			      const struct fold *after, size_t *ret_count, struct error *err)
+{
+	return walk_both(request, NULL, before, after, ret_count, err);
+}
+
+enum status replay_diff(struct request *request, struct error *err)
+{
+	AUTO(source_release) struct source source = SOURCE_INIT;
+	AUTO(fold_release) struct fold before = FOLD_INIT;
+	AUTO(fold_release) struct fold after = FOLD_INIT;
+	struct ref_point from, to;
+	struct json json;
+	size_t count = 0;
+	enum status status = source_find(request->source, &source, err);
+
+	if (!status)
+		status = source_fold(&source, request->operands[0], &before, &from, err);
+	if (!status)
+		status = source_fold(&source, request->operands[1], &after, &to, err);
+	if (status)
+		return status;
+	if (request->json) {
+		replay_json_begin(request, &json, "diff");
+		json_pair_uint(&json, "from", from.seq);
+		json_pair_uint(&json, "to", to.seq);
+		json_key(&json, "changes");
+		json_array(&json);
+	}
+	status = walk_both(request, request->json ? &json : NULL, &before, &after, &count, err);
+	if (request->json) {
+		json_end(&json);
+		replay_json_finish(request, &json);
+	}
+	if (!status && count)
+		status = error_set(err, STATUS_NEGATIVE, "%zu differences", count);
+	return status;
+}

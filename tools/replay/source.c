@@ -1,0 +1,100 @@
+/*
+ * Opening what is to be replayed; see source.h.
+ */
+#include "replay/source.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+
+#include "base/banned.h"
+
+static void set_paths(struct source *source, const char *path, bool is_store)
+{
+	buf_clear(&source->log);
+	if (is_store) {
+		buf_append_str(&source->store, path);
+		fs_join(&source->log, path, "log");
+	} else {
+		buf_append_str(&source->log, path);
+	}
+}
+
+static bool holds_log(const char *path)
+{
+	struct buf data = BUF_INIT;
+	bool found;
+
+	fs_join(&data, path, "data.mdb");
+	found = fs_exists(buf_str(&data));
+	buf_release(&data);
+	return found;
+}
+
+enum status source_find(const char *path, struct source *ret, struct error *err)
+{
+	struct buf lock = BUF_INIT;
+	struct buf log = BUF_INIT;
+	bool is_store;
+
+	fs_join(&log, path, "log");
+	is_store = holds_log(buf_str(&log));
+	buf_release(&log);
+	if (!is_store && !holds_log(path))
+		return error_hint(err,
+				  error_set(err, STATUS_NO_STORE, "there is no log at %s", path),
+				  "name a store's directory, or the log directory inside it");
+	set_paths(ret, path, is_store);
+	ret->how.read_only = true;
+	/* A copy or read-only media has no lock file that could be written. */
+	fs_join(&lock, buf_str(&ret->log), "lock.mdb");
+	ret->how.no_lock = access(buf_str(&lock), W_OK) != 0;
+	buf_release(&lock);
+	return buf_status(&ret->log, err);
+}
+
+enum status source_audit(const struct source *source, struct audit_report *ret, struct error *err)
+{
+	struct audit_options options = { .threads = 0 };
+
+	return audit_log(buf_str(&source->log), source->how, &options, ret, err);
+}
+
+enum status source_open(struct source *source, struct error *err)
+{
+	enum status status =
+		evlog_lmdb_open(buf_str(&source->log), source->how, &source->evlog, err);
+
+	return status ? status : evlog_snapshot_open(source->evlog, &source->snapshot, err);
+}
+
+enum status source_ref(struct source *source, const char *text, struct ref_point *ret,
+		       struct error *err)
+{
+	struct ref ref;
+	enum status status = ref_parse(slice_str(text ? text : "HEAD"), clock_now_ms(), &ref, err);
+
+	return status ? status : ref_resolve(source->snapshot, &ref, ret, err);
+}
+
+enum status source_fold(struct source *source, const char *ref, struct fold *ret,
+			struct ref_point *ret_point, struct error *err)
+{
+	enum status status = source->evlog ? STATUS_OK : source_open(source, err);
+
+	if (!status)
+		status = source_ref(source, ref, ret_point, err);
+	if (!status)
+		status = fold_to(ret, source->snapshot, ret_point->seq, err);
+	return status;
+}
+
+void source_release(struct source *source)
+{
+	evlog_snapshot_close(source->snapshot);
+	evlog_close(source->evlog);
+	buf_release(&source->store);
+	buf_release(&source->log);
+	*source = (struct source)SOURCE_INIT;
+}
