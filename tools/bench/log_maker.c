@@ -135,17 +135,12 @@ static void fill_parts(struct parts *parts, uint64_t first_seq, size_t count)
 	}
 }
 
-static enum status grow(struct writer *writer, uint64_t events, struct error *err)
+static enum status grow_with(struct writer *writer, struct parts *parts, uint64_t events,
+			     struct error *err)
 {
-	AUTO_FREE struct parts *parts = NULL;
 	uint64_t size = 0;
 	enum status status = log_size(writer->store, &size, err);
 
-	if (status)
-		return status;
-	parts = calloc(1, sizeof(*parts));
-	if (!parts)
-		return error_no_memory(err);
 	while (!status && size < events) {
 		size_t count = events - size < PARTS ? (size_t)(events - size) : PARTS;
 
@@ -153,6 +148,18 @@ static enum status grow(struct writer *writer, uint64_t events, struct error *er
 		status = writer_append(writer, size, parts->payloads, count, NULL, err);
 		size += count;
 	}
+	return status;
+}
+
+static enum status grow(struct writer *writer, uint64_t events, struct error *err)
+{
+	struct parts *parts = calloc(1, sizeof(*parts));
+	enum status status;
+
+	if (!parts)
+		return error_no_memory(err);
+	status = grow_with(writer, parts, events, err);
+	free(parts);
 	return status;
 }
 
