@@ -60,12 +60,11 @@ static enum status configure(struct db *db, enum db_mode mode, struct error *err
 	if (mode == DB_SHARED) {
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		/*
-		 * Each command is the only connection and leaves its WAL behind, so the next one reads
-		 * all of it before its first answer: a short WAL keeps commands quick, and a checkpoint
-		 * every twenty or so writes is hardly felt.
+		 * Each command is the only connection and leaves its WAL behind, so the next one
+		 * reads all of it before its first answer: a short WAL keeps commands quick, and a
+		 * checkpoint every twenty or so writes is hardly felt.
 		 */
-		return db_exec(db,
-			       "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 64",
+		return db_exec(db, "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 64",
 			       err);
 	}
 	status = db_exec(db, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", err);

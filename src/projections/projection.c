@@ -513,7 +513,7 @@ enum status projection_rebuild(struct projection *projection, struct error *err)
 			status = open_file(projection, err);
 	}
 	projection->damaged = false;
-	projection->rebuilt = REBUILT_DAMAGED;
+	projection->rebuilt = REBUILT_NO; /* asked for, so nothing to tell */
 	if (!status)
 		status = begin_reading(projection, err);
 	return status;

@@ -17,7 +17,6 @@
 
 #include "base/banned.h"
 
-
 static const struct event_field_info fields[] = {
 #define EVENT_FIELD(id, name, kind, meaning) [FIELD_##id] = { name, meaning, KIND_##kind },
 #include "store/event_schema.def"

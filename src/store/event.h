@@ -205,8 +205,8 @@ static inline struct slice payload_environment(const struct payload *payload)
 /* The profile an event is about; empty for events about none or several. */
 static inline struct slice payload_profile(const struct payload *payload)
 {
-	bool names_it = payload->type >= EVENT_PROFILE_CREATED &&
-			payload->type <= EVENT_PROFILE_SWITCHED;
+	bool names_it =
+		payload->type >= EVENT_PROFILE_CREATED && payload->type <= EVENT_PROFILE_SWITCHED;
 
 	return payload_get_text(payload, names_it ? FIELD_NAME : FIELD_PROFILE);
 }

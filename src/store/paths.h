@@ -1,6 +1,6 @@
 /*
- * Where things are: the store, the keys, the user's checkpoint (DESIGN §3). Reads the environment of
- * the process; creates nothing.
+ * Where things are: the store, the keys, the user's checkpoint (DESIGN §3). Reads the environment
+ * of the process; creates nothing.
  */
 #ifndef PROVENV_STORE_PATHS_H
 #define PROVENV_STORE_PATHS_H
@@ -9,9 +9,9 @@
 #include "base/limits.h"
 
 /*
- * Find the store: @explicit_dir when not NULL, else $PROVENV_STORE, else the nearest .provenv/ from the
- * working directory upward, else $XDG_DATA_HOME/provenv/default.
- * NO_STORE  none of them is a store; the hint says how to make one
+ * Find the store: @explicit_dir when not NULL, else $PROVENV_STORE, else the nearest .provenv/ from
+ * the working directory upward, else $XDG_DATA_HOME/provenv/default. NO_STORE  none of them is a
+ * store; the hint says how to make one
  */
 enum status paths_find_store(const char *explicit_dir, struct buf *ret, struct error *err);
 

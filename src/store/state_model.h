@@ -2,8 +2,8 @@
  * The model that state is, independent of who holds it: names of the apply rules, the canonical
  * entries, and state_hash/v1 over them (FORMAT.md "State hash").
  *
- * The state is an ordered map from paths to values. A path is a tag and its components, separated by
- * one NUL, which no component contains; entries are walked in byte order of their paths. Two
+ * The state is an ordered map from paths to values. A path is a tag and its components, separated
+ * by one NUL, which no component contains; entries are walked in byte order of their paths. Two
  * independent builders (the SQLite projection, and the fold of provenv-replay) produce the same
  * entries, or one of them is wrong.
  *
@@ -22,8 +22,8 @@
  *
  * Titles and descriptions are language maps, an absent one the empty map; base is "" when there is
  * none. Values are canonical MessagePack, "payload" the bytes of the event's payload map; names are
- * raw bytes. A violation's (seq) and a key's (generation) components are 8 bytes and may contain NUL;
- * they are always the last component.
+ * raw bytes. A violation's (seq) and a key's (generation) components are 8 bytes and may contain
+ * NUL; they are always the last component.
  */
 #ifndef PROVENV_STORE_STATE_MODEL_H
 #define PROVENV_STORE_STATE_MODEL_H

@@ -1,6 +1,6 @@
 /*
- * A store directory, open: the log with its evidence (head file, user checkpoint), the key registry,
- * the write lock, and the one way to append.
+ * A store directory, open: the log with its evidence (head file, user checkpoint), the key
+ * registry, the write lock, and the one way to append.
  *
  * Invariants: evidence is read before the log is looked at, so that a writer in between never looks
  * like a loss; what was acknowledged moves head and checkpoint forward, never backward; only the
@@ -38,18 +38,17 @@ struct store_loss {
 };
 
 /*
- * Make the directories of a store at @path (mode 0700) and an empty log, ready for its first command.
- * A directory whose init never finished (no event) is taken over.
- * CONFLICT  a store is there already, or its head file says that there was one
+ * Make the directories of a store at @path (mode 0700) and an empty log, ready for its first
+ * command. A directory whose init never finished (no event) is taken over. CONFLICT  a store is
+ * there already, or its head file says that there was one
  */
 enum status store_create(const char *path, struct store **ret, struct error *err);
 
 /*
  * Open the store at @path.
  * NO_STORE  no log, or one without an event
- * CORRUPT   the log is damaged, or lost events (unless tolerated): "the log lost events N..M"; also a
- *           log that lost all of them, tolerated or not
- * NEWER     a registry event is of a later provenv
+ * CORRUPT   the log is damaged, or lost events (unless tolerated): "the log lost events N..M"; also
+ * a log that lost all of them, tolerated or not NEWER     a registry event is of a later provenv
  *
  * Without permission to write it opens for reading only, and store_lock() will refuse.
  */
@@ -69,8 +68,8 @@ const struct store_loss *store_loss(const struct store *store);
 bool store_has_checkpoint(const struct store *store);
 /*
  * What was wrong with the evidence itself, in words, or NULL: damaged, unreadable or another log's
- * when the store was opened, or not moved forward since (what was appended is durable all the same).
- * Lives until the next append, reset or close.
+ * when the store was opened, or not moved forward since (what was appended is durable all the
+ * same). Lives until the next append, reset or close.
  */
 const char *store_evidence_note(const struct store *store);
 
@@ -122,8 +121,9 @@ enum status store_append(struct store *store, const struct signer *signer, uint6
 			 struct error *err);
 
 /*
- * After an accepted loss was appended as store.recovered: set head and checkpoint to the log as it is,
- * backward too. Also the way to replace a head or checkpoint that store_evidence_note() tells of.
+ * After an accepted loss was appended as store.recovered: set head and checkpoint to the log as it
+ * is, backward too. Also the way to replace a head or checkpoint that store_evidence_note() tells
+ * of.
  */
 enum status store_reset_evidence(struct store *store, struct error *err);
 

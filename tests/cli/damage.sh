@@ -40,10 +40,11 @@ is "the value before" "$out" one
 expect 6 provenv-replay salvage copy --output saved
 
 # The state: deleted, cut, garbage, of another store, read-only.
-# shellcheck disable=SC2016 # expanded by eval, once the generation in force is known
+# shellcheck disable=SC2016,SC2034 # expanded by eval, once the generation in force is known
 for damage in 'rm -r .provenv/state' ': >"$db"' 'truncate -s 5000 "$db"' \
 	'head -c 40000 /dev/urandom >"$db"' 'rm "$db"' 'echo nonsense >.provenv/state/current' \
 	'chmod 400 "$db"'; do
+	# shellcheck disable=SC2034
 	db=.provenv/state/$(cat .provenv/state/current)
 	rm -f .provenv/state/*-wal .provenv/state/*-shm
 	eval "$damage"

@@ -132,7 +132,7 @@ static enum status parse_value(char **argv, int *at, struct options *options, st
 	value = option_value(argv, at, "--runs");
 	if (value)
 		return set_runs(options, value, err);
-	return error_set(err, STATUS_USAGE, "cannot understand %s", arg);
+	return error_set(err, STATUS_USAGE, "cannot understand %s, or its value is missing", arg);
 }
 
 static enum status parse_one(char **argv, int *at, struct options *options, struct error *err)

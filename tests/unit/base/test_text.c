@@ -235,9 +235,10 @@ static void base64_vectors(void **state)
 
 static void base64_is_strict(void **state)
 {
-	static const char *const wrong[] = { "Zg",    "Zg=",  "Zg===",   "Z",      "=",
-					     "Zh==",  "Zm9=", "Zm 9v",   "Zm9v\n", " Zm9v",
-					     "Zm9v=", "Zm-_", "Zg==Zg==", "\xaf\xaf\xaf\xaf" };
+	static const char *const wrong[] = {
+		"Zg",    "Zg=",    "Zg===", "Z",     "=",    "Zh==",     "Zm9=",
+		"Zm 9v", "Zm9v\n", " Zm9v", "Zm9v=", "Zm-_", "Zg==Zg==", "\xaf\xaf\xaf\xaf"
+	};
 	uint8_t back[16];
 	size_t len = 77;
 
