@@ -6,6 +6,7 @@
  * is reported once, on stderr. An option that the command would ignore is refused. Must not know
  * any command by name.
  */
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,7 +195,10 @@ static enum status rebuild(const struct invocation *inv)
  */
 static enum status run(struct invocation *inv, struct error *err)
 {
-	enum status status = inv->command->run(inv, err);
+	enum status status;
+
+	assert(inv->command);
+	status = inv->command->run(inv, err);
 
 	if (status != STATUS_CORRUPT || !inv->state_damaged || inv->flushed || rebuild(inv))
 		return status;

@@ -5,8 +5,19 @@
  */
 #include "projections/apply.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "projections/db.h"
 #include "projections/tables.h"
+#include "store/event.h"
+#include "store/event_codec.h"
+#include "store/state_model.h"
 
 #include "base/banned.h"
 
@@ -355,10 +366,11 @@ static enum status put(const struct application *app, enum state_tag tag, const 
 	return table_put(app->db, tag, keys, columns, app->seq, app->err);
 }
 
-static enum status put_active(const struct application *app, struct slice scope, struct slice name)
+static enum status put_active(const struct application *app, struct slice scope,
+			      struct slice chosen)
 {
 	return put(app, TAG_ACTIVE, &(struct cell){ .bytes = scope },
-		   &(struct cell){ .bytes = name });
+		   &(struct cell){ .bytes = chosen });
 }
 
 /* The encoding of a language map field; empty bytes when it is absent. */

@@ -5,11 +5,21 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdint.h>
+#include <string.h>
 
+#include "base/arena.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "base/limits.h"
 #include "projections/apply.h"
+#include "projections/db.h"
 #include "projections/tables.h"
 #include "store/event_codec.h"
+#include "store/evlog.h"
+#include "store/merkle.h"
+#include "store/state_model.h"
 
 #include "base/banned.h"
 

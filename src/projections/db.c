@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/error.h"
+
 #include "base/banned.h"
 
 enum { BUSY_TIMEOUT_MS = 10 * 1000 };

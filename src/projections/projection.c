@@ -3,22 +3,30 @@
  */
 #include "projections/projection.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
-#include <unistd.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fault.h"
 #include "base/fs.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "base/trace.h"
 #include "projections/catchup.h"
+#include "projections/db.h"
 #include "projections/state.h"
 #include "projections/tables.h"
+#include "store/event_reader.h"
+#include "store/evlog.h"
+#include "store/store.h"
 
 #include "base/banned.h"
 

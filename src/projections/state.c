@@ -4,10 +4,23 @@
 #include "projections/state.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
+#include "base/arena.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "projections/db.h"
+#include "projections/projection.h"
 #include "projections/tables.h"
+#include "store/event.h"
+#include "store/event_codec.h"
+#include "store/event_reader.h"
 #include "store/payload_clone.h"
+#include "store/state_model.h"
 
 #include "base/banned.h"
 
@@ -295,6 +308,7 @@ static enum status get_definition(const struct state_view *view,
 	return status;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a question in full, and where its answer goes */
 static enum status collect_definitions(const struct state_view *view,
 				       const struct definition_table *table,
 				       const struct cell *keys, unsigned key_count,

@@ -4,9 +4,20 @@
  * Variables are walked profile by profile, since that is how past states are read by index; the
  * order of entries stays the order of paths.
  */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "projections/projection.h"
 #include "projections/state.h"
 #include "projections/tables.h"
+#include "store/state_model.h"
 
 #include "base/banned.h"
 
@@ -91,7 +102,7 @@ static enum status entry_value(struct walk *walk, const struct table_row *row, s
 static enum status walk_visit(void *context, const struct table_row *row, struct error *err)
 {
 	struct walk *walk = context;
-	struct slice components[TABLE_KEYS_MAX];
+	struct slice components[TABLE_KEYS_MAX] = { { .data = NULL } };
 	unsigned count = table_key_count(walk->tag);
 	uint8_t number[8];
 	enum status status;

@@ -4,10 +4,17 @@
 #include "projections/tables.h"
 
 #include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "projections/db.h"
 #include "projections/schema.h"
+#include "store/state_model.h"
 
 #include "base/banned.h"
 
@@ -96,7 +103,7 @@ enum operation {
 };
 
 enum {
-	SLOT_VALUE_ORIGIN = TAG_COUNT * OP_COUNT,
+	SLOT_VALUE_ORIGIN = (int)TAG_COUNT * (int)OP_COUNT,
 	SLOT_END,
 };
 
@@ -392,6 +399,7 @@ enum status table_get_now(struct db *db, enum state_tag tag, const struct cell *
 	return take_row(db, stmt, tag, arena, ret, err);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a question in full, and where its answer goes */
 enum status table_get(struct db *db, enum state_tag tag, const struct cell *keys, uint64_t at,
 		      struct arena *arena, struct table_row *ret, struct error *err)
 {
@@ -444,6 +452,7 @@ static enum status visit_all(struct db *db, sqlite3_stmt *stmt, enum state_tag t
 	return status;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a question in full, and where its answer goes */
 enum status table_each(struct db *db, enum state_tag tag, const struct cell *keys,
 		       unsigned key_count, uint64_t at, table_visit visit, void *context,
 		       struct error *err)

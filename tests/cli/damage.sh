@@ -33,6 +33,19 @@ is "the replay tool too" "$(json '[j["integrity"], j["first_bad"]]')" "[\"failed
 expect 9 provenv --store copy get A --at "$event"
 has "a read names it too" "$err" "event $event"
 expect 0 provenv-replay salvage copy --output saved
+has "tells how much is lost" "$out" "lost: 2 events, from $event on"
+has "lists what is lost" "$out" "  $((event + 1)) 2"
+has "as what it is" "$out" "variables.changed (not verified)"
+lacks "no values among it" "$out" needle
+expect 0 provenv-replay salvage copy --output saved-2/ --json
+is "the list in JSON" "$(json '[[e["seq"], e["type"], e["verified"]] for e in j["lost_events"]]')" \
+	"[[$event, \"variables.changed\", false], [$((event + 1)), \"variables.changed\", false]]"
+is "all of it" "$(json '[j["lost"], j["lost_events_cut"]]')" '[2, false]'
+expect 0 provenv-replay salvage .provenv --output whole --json
+is "nothing is lost of a sound log" "$(json '[j["lost"], j["lost_events"]]')" '[0, []]'
+mkdir taken.tmp
+expect 6 provenv-replay salvage copy --output taken
+has "what lies there is left alone" "$err" "taken.tmp exists"
 expect 0 provenv --store saved verify --json
 is "everything before it is saved" "$(json 'j["events"]')" "$((event - 1))"
 expect 0 provenv --store saved get A

@@ -21,7 +21,10 @@
 
 #include "base/banned.h"
 
-enum { COMMANDS = 20 }; /* of one half of a pair */
+enum {
+	COMMANDS = 20, /* of one half of a pair */
+	SETS_BEFORE = 200,
+};
 
 /* Run a program with nothing on its standard input and nowhere for its output. */
 static enum status spawn(const char *const *argv, struct error *err)
@@ -138,9 +141,26 @@ enum status row_shell_set(struct bench *bench, const struct row *row, struct err
 	return status ? status : alternate(bench, &ours, &theirs, measure, err);
 }
 
+/* The store a script has written to for a while. */
+static enum status set_often(const char *program, const char *path, unsigned times,
+			     struct error *err)
+{
+	enum status status = STATUS_OK;
+
+	for (unsigned i = 0; i < times && !status; i++) {
+		AUTO(buf_release) struct buf text = BUF_INIT;
+
+		buf_printf(&text, "GREETING=hello-%u", i);
+		status = spawn((const char *const[]){ program, "--store", path, "set",
+						      buf_str(&text), NULL },
+			       err);
+	}
+	return status;
+}
+
 enum status row_shell_get(struct bench *bench, const struct row *row, struct error *err)
 {
-	struct measure *measure = report_measure(bench->report, row, err, "%s", "");
+	static const unsigned sets[] = { 1, SETS_BEFORE };
 	AUTO(buf_release) struct buf path = BUF_INIT;
 	struct template ours = {
 		.argv = { bench->program, "--store", NULL, "get", "GREETING" }
@@ -148,14 +168,18 @@ enum status row_shell_get(struct bench *bench, const struct row *row, struct err
 	struct template theirs = { .argv = { "true" } };
 	enum status status = need_program(bench, err);
 
-	if (!measure)
-		return error_no_memory(err);
 	if (!status)
 		status = make_store(bench, "shell-get", &path, err);
 	ours.argv[2] = buf_str(&path);
-	if (!status)
-		status = spawn((const char *const[]){ bench->program, "--store", buf_str(&path),
-						      "set", "GREETING=hello", NULL },
-			       err);
-	return status ? status : alternate(bench, &ours, &theirs, measure, err);
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]) && !status; i++) {
+		struct measure *measure =
+			report_measure(bench->report, row, err, "after %u sets", sets[i]);
+
+		if (!measure)
+			return STATUS_NO_MEMORY;
+		status = set_often(bench->program, buf_str(&path), sets[i], err);
+		if (!status)
+			status = alternate(bench, &ours, &theirs, measure, err);
+	}
+	return status;
 }

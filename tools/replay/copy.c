@@ -15,6 +15,8 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/text.h"
+#include "replay/child.h"
+#include "replay/lost.h"
 #include "replay/replay.h"
 #include "store/headfile.h"
 #include "store/registry.h"
@@ -35,12 +37,14 @@ static void copying_release(struct copying *copying)
 	event_reader_free(copying->reader);
 	evlog_close(copying->to);
 	buf_release(&copying->dir);
+	copying->reader = NULL;
+	copying->to = NULL;
 }
 
 static enum status make_dirs(struct copying *copying, struct error *err)
 {
 	static const char *const names[] = { "log", "vault" };
-	enum status status = fs_remove_tree(buf_str(&copying->dir), err);
+	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < 2 && !status; i++) {
 		AUTO(buf_release) struct buf path = BUF_INIT;
@@ -137,8 +141,9 @@ static enum status check_root(struct copying *copying, struct error *err)
 	return headfile_advance(buf_str(&head), &record, false, err);
 }
 
-static enum status copy_all(struct copying *copying, struct error *err)
+static enum status copy_all(void *context, struct error *err)
 {
+	struct copying *copying = context;
 	struct evlog_lmdb_options how = { .create = true };
 	AUTO(buf_release) struct buf log = BUF_INIT;
 	uint64_t last = 0;
@@ -155,36 +160,20 @@ static enum status copy_all(struct copying *copying, struct error *err)
 		status = copy_command(copying, last + 1, &last, err);
 	if (!status)
 		status = check_root(copying, err);
+	copying_release(copying);
+	source_close(copying->source);
 	return status;
 }
 
-/* Run copy_all in a child, and bring its error back through a pipe. */
-static enum status copy_in_child(struct copying *copying, struct error *err)
+/* Where the copy is made: OUTPUT.tmp, also when OUTPUT was written with a slash at its end. */
+static void temporary_name(const struct request *request, struct buf *ret)
 {
-	struct error result = ERROR_INIT;
-	int pipe_fds[2], how;
-	ssize_t got;
-	pid_t child;
+	size_t len = strlen(request->output);
 
-	if (pipe(pipe_fds) != 0)
-		return error_errno(err, STATUS_IO, errno, "cannot make a pipe");
-	child = fork();
-	if (child == 0) {
-		result.status = copy_all(copying, &result);
-		_exit(write(pipe_fds[1], &result, sizeof(result)) == (ssize_t)sizeof(result) ? 0
-											     : 1);
-	}
-	(void)close(pipe_fds[1]);
-	got = child > 0 ? read(pipe_fds[0], &result, sizeof(result)) : -1;
-	(void)close(pipe_fds[0]);
-	if (child < 0 || waitpid(child, &how, 0) != child)
-		return error_errno(err, STATUS_IO, errno, "cannot run the copying");
-	if (got != (ssize_t)sizeof(result))
-		return error_set(err, STATUS_CORRUPT,
-				 "a page of the log cannot be read (the copying was stopped)");
-	if (result.status && err)
-		*err = result;
-	return result.status;
+	while (len > 1 && request->output[len - 1] == '/')
+		len--;
+	buf_append(ret, request->output, len);
+	buf_append_str(ret, ".tmp");
 }
 
 /* Make OUTPUT from the first @until events. */
@@ -194,8 +183,8 @@ static enum status make_store(struct request *request, struct source *source, ui
 	AUTO(copying_release) struct copying copying = { .source = source, .until = until };
 	enum status status;
 
-	buf_printf(&copying.dir, "%s.tmp", request->output);
-	status = copy_in_child(&copying, err);
+	temporary_name(request, &copying.dir);
+	status = child_run(copy_all, &copying, err);
 	if (!status)
 		status = fs_rename(buf_str(&copying.dir), request->output, err);
 	if (status)
@@ -205,28 +194,52 @@ static enum status make_store(struct request *request, struct source *source, ui
 
 static enum status check_output(const struct request *request, struct error *err)
 {
-	if (!request->output)
+	AUTO(buf_release) struct buf beside = BUF_INIT;
+
+	if (!request->output || !request->output[0])
 		return error_hint(err, error_set(err, STATUS_USAGE, "--output DIR is missing"),
 				  "name a directory that does not exist yet");
 	if (fs_exists(request->output))
 		return error_set(err, STATUS_CONFLICT, "%s exists", request->output);
-	return STATUS_OK;
+	temporary_name(request, &beside);
+	if (fs_exists(buf_str(&beside)))
+		return error_hint(
+			err, error_set(err, STATUS_CONFLICT, "%s exists", buf_str(&beside)),
+			"remove it if it was left behind by a copy that was stopped");
+	return buf_status(&beside, err);
 }
 
-/* The REF is resolved in a child too: the caller must not touch the pages. */
-static enum status resolve(struct source *source, const char *to, uint64_t *ret, struct error *err)
+/* Resolving a REF reads pages too, so it is a child's work. */
+struct resolving {
+	struct source *source;
+	const char *to;
+	struct ref_point *point; /* shared */
+};
+
+static enum status resolve_in_child(void *context, struct error *err)
 {
-	struct ref_point point;
-	enum status status = source_open(source, err);
+	struct resolving *resolving = context;
+	enum status status = source_open(resolving->source, err);
 
 	if (!status)
-		status = source_ref(source, to, &point, err);
+		status = source_ref(resolving->source, resolving->to, resolving->point, err);
+	source_close(resolving->source);
+	return status;
+}
+
+static enum status resolve(struct source *source, const char *to, uint64_t *ret, struct error *err)
+{
+	struct resolving resolving = { .source = source, .to = to };
+	void *shared = NULL;
+	enum status status = child_share(sizeof(struct ref_point), &shared, err);
+
+	if (status)
+		return status;
+	resolving.point = shared;
+	status = child_run(resolve_in_child, &resolving, err);
 	if (!status)
-		*ret = point.seq;
-	evlog_snapshot_close(source->snapshot);
-	evlog_close(source->evlog);
-	source->snapshot = NULL;
-	source->evlog = NULL;
+		*ret = resolving.point->seq;
+	child_unshare(shared, sizeof(struct ref_point));
 	return status;
 }
 
@@ -271,34 +284,67 @@ enum status replay_rebuild(struct request *request, struct error *err)
 	return status;
 }
 
-static void print_salvaged(struct request *request, const struct audit_report *report)
+static void salvage_json(struct request *request, const struct audit_report *report,
+			 const struct lost *lost)
 {
-	uint64_t lost = report->events - report->valid_size;
 	struct json json;
 
-	if (request->json) {
-		replay_json_begin(request, &json, "salvage");
-		json_pair_string(&json, "output", request->output);
-		json_pair_uint(&json, "events", report->valid_size);
-		json_pair_uint(&json, "lost", lost);
-		if (report->first_bad)
-			json_pair_uint(&json, "first_bad", report->first_bad);
-		else
-			json_pair_null(&json, "first_bad");
-		json_pair_string(&json, "message", report->message);
-		replay_json_finish(request, &json);
-		return;
+	replay_json_begin(request, &json, "salvage");
+	json_pair_string(&json, "output", request->output);
+	json_pair_uint(&json, "events", report->valid_size);
+	json_pair_uint(&json, "lost", report->events - report->valid_size);
+	if (report->first_bad)
+		json_pair_uint(&json, "first_bad", report->first_bad);
+	else
+		json_pair_null(&json, "first_bad");
+	json_pair_string(&json, "message", report->message);
+	json_key(&json, "lost_events");
+	json_array(&json);
+	for (size_t i = 0; i < lost->count; i++) {
+		json_object(&json);
+		json_pair_uint(&json, "seq", lost->events[i].seq);
+		json_pair_time(&json, "time", lost->events[i].time_ms);
+		json_pair_string(&json, "type", lost->events[i].type);
+		json_pair_bool(&json, "verified", false);
+		json_end(&json);
 	}
-	buf_printf(&request->out, "kept: events 1..%" PRIu64 "\n", report->valid_size);
+	json_end(&json);
+	json_pair_bool(&json, "lost_events_cut", lost->cut);
+	replay_json_finish(request, &json);
+}
+
+static void salvage_text(struct request *request, const struct audit_report *report,
+			 const struct lost *lost)
+{
+	struct buf *out = &request->out;
+
+	buf_printf(out, "kept: events 1..%" PRIu64 "\n", report->valid_size);
 	if (!report->ok)
-		buf_printf(&request->out, "lost: %" PRIu64 " events, from %" PRIu64 " on: %s\n",
-			   lost, report->valid_size + 1, report->message);
+		buf_printf(out, "lost: %" PRIu64 " events, from %" PRIu64 " on: %s\n",
+			   report->events - report->valid_size, report->valid_size + 1,
+			   report->message);
+	for (size_t i = 0; i < lost->count; i++) {
+		char time[32];
+
+		text_from_time_ms(lost->events[i].time_ms, time);
+		buf_printf(out, "  %" PRIu64 " %s ", lost->events[i].seq, time);
+		text_append_printable(out, slice_str(lost->events[i].type));
+		buf_append_str(out, " (not verified)\n");
+	}
+	if (lost->cut)
+		buf_append_str(out, "  … there may be more\n");
 	print_made(request, report->valid_size);
+}
+
+static void lost_cleanup(struct lost **lost)
+{
+	lost_free(*lost);
 }
 
 enum status replay_salvage(struct request *request, struct error *err)
 {
 	AUTO(source_release) struct source source = SOURCE_INIT;
+	AUTO(lost_cleanup) struct lost *lost = NULL;
 	struct audit_report report;
 	enum status status = check_output(request, err);
 
@@ -310,10 +356,16 @@ enum status replay_salvage(struct request *request, struct error *err)
 		status = error_set(err, STATUS_CORRUPT, "nothing can be salvaged: %s",
 				   report.message);
 	if (!status)
-		status = make_store(request, &source, report.valid_size, err);
+		status = lost_list(&source, report.valid_size, report.events, &lost, err);
 	if (!status)
-		print_salvaged(request, &report);
-	return status;
+		status = make_store(request, &source, report.valid_size, err);
+	if (status)
+		return status;
+	if (request->json)
+		salvage_json(request, &report, lost);
+	else
+		salvage_text(request, &report, lost);
+	return STATUS_OK;
 }
 
 /* The provenv that lies beside this program, else the one on PATH. */

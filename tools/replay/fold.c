@@ -18,7 +18,7 @@ enum {
 
 struct folding {
 	struct fold *fold;
-	struct event_reader *reader;
+	struct event_reader *targets;
 	const struct payload *payload;
 	struct slice payload_bytes;
 	uint64_t seq;
@@ -295,7 +295,7 @@ static enum status copied(const struct folding *folding, const struct change *co
 	*ret = NULL;
 	if (copy->copy_seq >= folding->seq || was_rejected(folding->fold, copy->copy_seq))
 		return STATUS_OK;
-	status = event_reader_get(folding->reader, copy->copy_seq, &event, folding->err);
+	status = event_reader_get(folding->targets, copy->copy_seq, &event, folding->err);
 	if (status)
 		return status;
 	changes = &event->decoded.event.payload.field[FIELD_CHANGES].changes;
@@ -622,13 +622,13 @@ static enum status (*const effects[EVENT_TYPE_COUNT])(const struct folding *fold
 	[EVENT_DATABASE_DETACHED] = database_detached,
 };
 
-enum status fold_event(struct fold *fold, struct event_reader *reader,
+enum status fold_event(struct fold *fold, struct event_reader *targets,
 		       const struct decoded_event *event, enum apply_rule *ret_broken,
 		       struct error *err)
 {
 	struct folding folding = {
 		.fold = fold,
-		.reader = reader,
+		.targets = targets,
 		.payload = &event->event.payload,
 		.payload_bytes = event->payload_bytes,
 		.seq = event->event.seq,
@@ -671,13 +671,26 @@ static enum status reject(struct fold *fold, const struct rejected *rejected, st
 	return status ? status : put(&folding, TAG_VIOLATION, &name, 1, buf_slice(&value));
 }
 
+/* Two readers: what copies point at must not push the event that copies out of its slot. */
+struct walk {
+	struct fold *fold;
+	struct event_reader *events;
+	struct event_reader *targets;
+};
+
+static void walk_release(struct walk *walk)
+{
+	event_reader_free(walk->events);
+	event_reader_free(walk->targets);
+}
+
 /* One part of a command, unless an earlier part broke a rule. */
-static enum status fold_part(struct fold *fold, struct event_reader *reader, uint64_t seq,
-			     struct rejected *command, struct error *err)
+static enum status fold_part(const struct walk *walk, uint64_t seq, struct rejected *command,
+			     struct error *err)
 {
 	const struct read_event *event;
 	enum apply_rule broken;
-	enum status status = event_reader_get(reader, seq, &event, err);
+	enum status status = event_reader_get(walk->events, seq, &event, err);
 
 	if (status)
 		return status;
@@ -690,7 +703,7 @@ static enum status fold_part(struct fold *fold, struct event_reader *reader, uin
 		return error_set(err, STATUS_CORRUPT, "event %" PRIu64 ": out of its command", seq);
 	if (command->rule != RULE_NONE)
 		return STATUS_OK;
-	status = fold_event(fold, reader, &event->decoded, &broken, err);
+	status = fold_event(walk->fold, walk->targets, &event->decoded, &broken, err);
 	if (!status && broken != RULE_NONE) {
 		command->rule = broken;
 		command->seq = seq;
@@ -698,22 +711,24 @@ static enum status fold_part(struct fold *fold, struct event_reader *reader, uin
 	return status;
 }
 
-static enum status fold_command(struct fold *fold, struct event_reader *reader, uint64_t until,
-				struct error *err)
+static enum status fold_command(const struct walk *walk, uint64_t until, struct error *err)
 {
+	struct fold *fold = walk->fold;
 	struct rejected command = { .first_seq = fold->seq + 1, .last_seq = fold->seq + 1 };
 	enum status status = STATUS_OK;
 
 	map_mark(&fold->state);
 	for (uint64_t seq = command.first_seq; seq <= command.last_seq && !status; seq++) {
-		if (seq > until)
-			return error_set(err, STATUS_CORRUPT,
-					 "the log ends inside a command, after event %" PRIu64,
-					 until);
-		status = fold_part(fold, reader, seq, &command, err);
+		status = seq <= until
+				 ? fold_part(walk, seq, &command, err)
+				 : error_set(err, STATUS_CORRUPT,
+					     "the log ends inside a command, after event %" PRIu64,
+					     until);
 	}
-	if (status)
+	if (status) {
+		(void)map_take_back(&fold->state, NULL);
 		return status;
+	}
 	if (command.rule == RULE_NONE) {
 		map_keep(&fold->state);
 	} else {
@@ -725,19 +740,16 @@ static enum status fold_command(struct fold *fold, struct event_reader *reader, 
 	return status;
 }
 
-static void reader_cleanup(struct event_reader **reader)
-{
-	event_reader_free(*reader);
-}
-
 enum status fold_to(struct fold *fold, struct evlog_snapshot *snapshot, uint64_t until,
 		    struct error *err)
 {
-	AUTO(reader_cleanup) struct event_reader *reader = NULL;
-	enum status status = event_reader_new(snapshot, &reader, err);
+	AUTO(walk_release) struct walk walk = { .fold = fold };
+	enum status status = event_reader_new(snapshot, &walk.events, err);
 
+	if (!status)
+		status = event_reader_new(snapshot, &walk.targets, err);
 	while (!status && fold->seq < until)
-		status = fold_command(fold, reader, until, err);
+		status = fold_command(&walk, until, err);
 	return status;
 }
 

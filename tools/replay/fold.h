@@ -32,15 +32,19 @@ struct fold {
 #define FOLD_INIT { .state = ORDERED_MAP_INIT }
 
 /*
- * Fold events up to @until, the end of a command.
+ * Fold events up to @until, the end of a command. After a failure @fold is the state after
+ * @fold->seq.
  * CORRUPT  an event is damaged, or a command is cut
  * NEWER    an event of a later provenv
  */
 enum status fold_to(struct fold *fold, struct evlog_snapshot *snapshot, uint64_t until,
 		    struct error *err);
 
-/* Apply one event, or tell the first rule it breaks; @fold is unchanged then. */
-enum status fold_event(struct fold *fold, struct event_reader *reader,
+/*
+ * Apply one event, or tell the first rule it breaks; @fold is unchanged then.
+ * @targets  reads what copies point at; not the reader that @event lives in, whose slots are few
+ */
+enum status fold_event(struct fold *fold, struct event_reader *targets,
 		       const struct decoded_event *event, enum apply_rule *ret_broken,
 		       struct error *err);
 

@@ -118,6 +118,9 @@ static enum status find_command(const struct request *request, const struct word
 		    (request->output && !command->takes_output))
 			return error_set(err, STATUS_USAGE, "%s does not take --%s", command->name,
 					 request->to && !command->takes_to ? "to" : "output");
+		if (*request->rest && command->run != replay_rollback)
+			return error_set(err, STATUS_USAGE, "%s takes nothing after --",
+					 command->name);
 		*ret = command;
 		return STATUS_OK;
 	}

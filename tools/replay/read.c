@@ -295,20 +295,23 @@ static bool has_tag(const struct map_entry *entry, enum state_tag tag)
 static void print_path(struct buf *out, const struct map_entry *entry)
 {
 	size_t tag_len = strnlen((const char *)entry->path.data, entry->path.len);
+	bool is_key = has_tag(entry, TAG_KEY);
+	/* Such a path ends in a number of 8 bytes, which may be NUL. */
+	bool numbered = is_key || has_tag(entry, TAG_VIOLATION);
+	unsigned names = !numbered ? 3 : is_key ? 1 : 0;
 
 	text_append_printable(out, slice_of(entry->path.data, tag_len));
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < names; i++) {
 		struct slice component = entry_component(entry, i);
 
 		if (!component.len)
 			break;
 		buf_append_byte(out, i ? '/' : ' ');
-		if (has_tag(entry, TAG_VIOLATION) || (i == 1 && has_tag(entry, TAG_KEY)))
-			buf_printf(out, "%" PRIu64,
-				   load_u64be(entry->path.data + entry->path.len - 8));
-		else
-			text_append_printable(out, component);
+		text_append_printable(out, component);
 	}
+	if (numbered)
+		buf_printf(out, "%c%" PRIu64, names ? '/' : ' ',
+			   load_u64be(entry->path.data + entry->path.len - 8));
 }
 
 static void json_diff(struct differing *differing, const struct map_entry *entry, const char *op)

@@ -90,10 +90,17 @@ enum status source_fold(struct source *source, const char *ref, struct fold *ret
 	return status;
 }
 
-void source_release(struct source *source)
+void source_close(struct source *source)
 {
 	evlog_snapshot_close(source->snapshot);
 	evlog_close(source->evlog);
+	source->snapshot = NULL;
+	source->evlog = NULL;
+}
+
+void source_release(struct source *source)
+{
+	source_close(source);
 	buf_release(&source->store);
 	buf_release(&source->log);
 	*source = (struct source)SOURCE_INIT;

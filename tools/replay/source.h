@@ -26,6 +26,8 @@ enum status source_find(const char *path, struct source *ret, struct error *err)
 enum status source_audit(const struct source *source, struct audit_report *ret, struct error *err);
 /* Open the log and a snapshot. */
 enum status source_open(struct source *source, struct error *err);
+/* Close what source_open() opened; where the log lies stays known. */
+void source_close(struct source *source);
 /* Resolve a REF; NULL is the head. */
 enum status source_ref(struct source *source, const char *text, struct ref_point *ret,
 		       struct error *err);
