@@ -131,9 +131,6 @@ static enum status read_envelope(struct event_reader *reader, uint64_t seq,
 	*ret = &read->decoded.event;
 	if ((*ret)->seq == seq)
 		return STATUS_OK;
-	if (read->newer) /* of a later version: nothing of it can be read */
-		return error_set(err, STATUS_NEWER,
-				 "event %" PRIu64 " was written by a newer provenv", seq);
 	return error_set(err, STATUS_CORRUPT, "event %" PRIu64 ": it says it is event %" PRIu64,
 			 seq, (*ret)->seq);
 }

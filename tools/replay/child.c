@@ -4,6 +4,7 @@
  */
 #include "replay/child.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,6 +15,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/error.h"
 
 #include "base/banned.h"
 
@@ -65,8 +68,8 @@ static enum status judge_death(int how, struct error *err)
 					 sigabbrev_np(number));
 	}
 	if (number)
-		return error_set(err, STATUS_INTERRUPTED, "the reading of the log was ended by SIG%s",
-				 sigabbrev_np(number));
+		return error_set(err, STATUS_INTERRUPTED,
+				 "the reading of the log was ended by SIG%s", sigabbrev_np(number));
 	return error_set(err, STATUS_IO, "the reading of the log ended without a result");
 }
 

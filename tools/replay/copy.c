@@ -6,20 +6,33 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/types.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fs.h"
+#include "base/json.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "replay/child.h"
+#include "replay/fold.h"
 #include "replay/lost.h"
 #include "replay/replay.h"
+#include "replay/source.h"
+#include "store/audit.h"
+#include "store/event.h"
+#include "store/event_reader.h"
+#include "store/evlog.h"
+#include "store/evlog_lmdb.h"
 #include "store/headfile.h"
-#include "store/registry.h"
+#include "store/ref.h"
+#include "store/seal.h"
 #include "store/vault.h"
 
 #include "base/banned.h"
@@ -203,9 +216,9 @@ static enum status check_output(const struct request *request, struct error *err
 		return error_set(err, STATUS_CONFLICT, "%s exists", request->output);
 	temporary_name(request, &beside);
 	if (fs_exists(buf_str(&beside)))
-		return error_hint(
-			err, error_set(err, STATUS_CONFLICT, "%s exists", buf_str(&beside)),
-			"remove it if it was left behind by a copy that was stopped");
+		return error_hint(err,
+				  error_set(err, STATUS_CONFLICT, "%s exists", buf_str(&beside)),
+				  "remove it if it was left behind by a copy that was stopped");
 	return buf_status(&beside, err);
 }
 
@@ -387,29 +400,48 @@ static void find_provenv(struct buf *ret)
 	buf_append_str(ret, "provenv");
 }
 
+/* A word that execvp() may call its own: it takes writable ones, though it writes to none. */
+static char *own_word(struct buf *ret, const char *word)
+{
+	buf_append_str(ret, word);
+	buf_append_byte(ret, 0);
+	return (char *)ret->data;
+}
+
 static enum status hand_over(struct request *request, const char *store, struct error *err)
 {
+	static char provenv[] = "provenv", rollback[] = "rollback";
+	static char option_store[] = "--store", option_to[] = "--to";
 	AUTO(buf_release) struct buf program = BUF_INIT;
+	AUTO(buf_release) struct buf own_store = BUF_INIT;
+	AUTO(buf_release) struct buf own_to = BUF_INIT;
+	enum status status;
 	size_t rest = 0;
-	const char **argv;
+	char **argv;
 
 	while (request->rest[rest])
 		rest++;
-	argv = (const char **)calloc(rest + 7, sizeof(char *));
+	argv = (char **)calloc(rest + 7, sizeof(char *));
 	if (!argv)
 		return error_no_memory(err);
 	find_provenv(&program);
-	argv[0] = "provenv";
-	argv[1] = "--store";
-	argv[2] = store;
-	argv[3] = "rollback";
-	argv[4] = "--to";
-	argv[5] = request->to;
+	argv[0] = provenv;
+	argv[1] = option_store;
+	argv[2] = own_word(&own_store, store);
+	argv[3] = rollback;
+	argv[4] = option_to;
+	argv[5] = own_word(&own_to, request->to);
 	for (size_t i = 0; i < rest; i++)
 		argv[6 + i] = request->rest[i];
-	(void)execvp(buf_str(&program), (char *const *)(void *)argv);
+	status = buf_status(&own_store, err);
+	if (!status)
+		status = buf_status(&own_to, err);
+	if (!status) {
+		(void)execvp(buf_str(&program), argv);
+		status = error_errno(err, STATUS_IO, errno, "cannot run %s", buf_str(&program));
+	}
 	free((void *)argv);
-	return error_errno(err, STATUS_IO, errno, "cannot run %s", buf_str(&program));
+	return status;
 }
 
 enum status replay_rollback(struct request *request, struct error *err)

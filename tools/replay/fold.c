@@ -4,11 +4,23 @@
  */
 #include "replay/fold.h"
 
+#include <assert.h>
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "replay/ordered_map.h"
+#include "store/event.h"
+#include "store/event_codec.h"
+#include "store/event_reader.h"
+#include "store/evlog.h"
+#include "store/state_model.h"
 
 #include "base/banned.h"
 
@@ -560,6 +572,7 @@ static enum status change_variable(const struct folding *folding, const struct c
 		status = copied(folding, change, &holder);
 	if (status)
 		return status;
+	assert(holder); /* the rule copy-target holds */
 	status = state_value_variable(
 		&value, change->expand, holder->op == CHANGE_SEAL,
 		holder->op == CHANGE_SEAL ? holder->commitment : holder->value, folding->err);

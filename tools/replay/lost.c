@@ -4,10 +4,16 @@
  */
 #include "replay/lost.h"
 
+#include <stdint.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "replay/child.h"
+#include "replay/source.h"
+#include "store/event_codec.h"
+#include "store/evlog.h"
 
 #include "base/banned.h"
 

@@ -2,13 +2,16 @@
  * provenv-replay: audit, replay and salvage of a log, without keys, state or SQLite.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/error.h"
+#include "base/json.h"
 #include "base/secret.h"
 #include "replay/replay.h"
 

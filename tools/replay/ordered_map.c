@@ -4,10 +4,14 @@
 #include "replay/ordered_map.h"
 
 #include <search.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 
 #include "base/banned.h"
 
@@ -167,7 +171,7 @@ static enum status collect(void *context, const struct map_entry *entry, struct 
 {
 	struct buf *found = context;
 
-	buf_append(found, &entry, sizeof(struct map_entry *));
+	buf_append(found, (const void *)&entry, sizeof(struct map_entry *));
 	return buf_status(found, err);
 }
 
@@ -179,7 +183,7 @@ enum status map_remove_prefix(struct ordered_map *map, struct slice prefix, stru
 	for (size_t at = 0; !status && at < found.len; at += sizeof(struct map_entry *)) {
 		struct map_entry *entry;
 
-		memcpy(&entry, found.data + at, sizeof(struct map_entry *));
+		memcpy((void *)&entry, found.data + at, sizeof(struct map_entry *));
 		status = map_remove(map, entry->path, err);
 	}
 	return status;

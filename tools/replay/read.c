@@ -2,12 +2,26 @@
  * `verify`, `state`, `diff`: reading a log. See replay.h.
  */
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "base/fs.h"
+#include "base/json.h"
+#include "base/limits.h"
 #include "base/text.h"
+#include "replay/fold.h"
+#include "replay/ordered_map.h"
 #include "replay/replay.h"
+#include "replay/source.h"
+#include "store/audit.h"
 #include "store/headfile.h"
+#include "store/ref.h"
+#include "store/state_model.h"
 
 #include "base/banned.h"
 

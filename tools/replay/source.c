@@ -3,10 +3,19 @@
  */
 #include "replay/source.h"
 
+#include <stddef.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/fs.h"
+#include "replay/fold.h"
+#include "store/audit.h"
+#include "store/evlog.h"
+#include "store/evlog_lmdb.h"
+#include "store/ref.h"
 
 #include "base/banned.h"
 

@@ -2,8 +2,6 @@
  * The ordered map against a naive one: an array of pairs, looked through from end to end. Random
  * operations from few names, of which many are prefixes of others, so that they meet.
  */
-#include "replay/ordered_map.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +10,12 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "lib/event_samples.h"
+#include "replay/ordered_map.h"
 
 #include "base/banned.h"
 
@@ -22,8 +24,8 @@ enum {
 	STEPS = 20000,
 };
 
-static const char *const names[] = { "",	 "d",	"de",	     "dev",    "develop", "devel",
-				     "prod", "product", "p", "x",      "\xff",    "dev\xff" };
+static const char *const names[] = { "",     "d",       "de", "dev", "develop", "devel",
+				     "prod", "product", "p",  "x",   "\xff",    "dev\xff" };
 
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
@@ -176,8 +178,8 @@ static void assert_lookup(struct sample_random *random, const struct ordered_map
 	assert_int_equal(map_get(map, buf_slice(&path), NULL),
 			 naive_has(naive, at, buf_slice(&path)));
 	if (map_get(map, buf_slice(&path), &value))
-		assert_true(slice_equal(value, slice_of(naive->pairs[at].value,
-							naive->pairs[at].value_len)));
+		assert_true(slice_equal(
+			value, slice_of(naive->pairs[at].value, naive->pairs[at].value_len)));
 }
 
 static void test_does_what_the_naive_one_does(void **state)
@@ -235,8 +237,8 @@ static void test_a_prefix_with_its_nul_spares_longer_names(void **state)
 	put(&map, PATH("variable\0dev\0B"), "2");
 	put(&map, PATH("variable\0develop\0A"), "3");
 	put(&map, PATH("variable\0dev"), "4");
-	assert_int_equal(
-		map_remove_prefix(&map, slice_of(PATH("variable\0dev\0")), NULL), STATUS_OK);
+	assert_int_equal(map_remove_prefix(&map, slice_of(PATH("variable\0dev\0")), NULL),
+			 STATUS_OK);
 	assert_int_equal(map.count, 2);
 	assert_true(holds(&map, PATH("variable\0develop\0A"), "3"));
 	assert_true(holds(&map, PATH("variable\0dev"), "4"));
