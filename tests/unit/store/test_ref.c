@@ -410,8 +410,8 @@ static void test_newer_events(void **state)
 	buf_release(&bytes);
 	open_log(&fixture);
 	expect_point(&fixture, seq_ref(2), 2, false);
-	expect_refused(&fixture, seq_ref(3), STATUS_NEWER, "event 3: event format version 2 is not known",
-		       "");
+	expect_refused(&fixture, seq_ref(3), STATUS_NEWER,
+		       "event 3: event format version 2 is not known", "");
 	close_log(&fixture);
 }
 
