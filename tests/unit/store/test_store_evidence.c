@@ -338,6 +338,9 @@ static void a_user_without_a_home_has_no_checkpoint(void **state)
 static int setup_group(void **state)
 {
 	(void)state;
+#ifndef PROVENV_TEST_HOOKS
+	skip(); /* needs a fault point */
+#endif
 	return secret_init_process(NULL) ? -1 : 0;
 }
 
