@@ -10,7 +10,10 @@
 
 #include "base/banned.h"
 
-enum { BUSY_TIMEOUT_MS = 10 * 1000 };
+enum {
+	BUSY_TIMEOUT_MS = 10 * 1000,
+	WAL_FRAMES_MAX = 64, /* a set writes four */
+};
 
 struct db {
 	sqlite3 *handle;
@@ -50,6 +53,23 @@ enum status db_exec(struct db *db, const char *sql, struct error *err)
 	return code == SQLITE_OK ? STATUS_OK : db_error(db, code, "run a statement", err);
 }
 
+/*
+ * Each command is the only connection and leaves its WAL behind, so the next one reads all of it
+ * before its first answer. Only an emptied file is short for the next process: how far a passive
+ * checkpoint came is noted in the shared memory, which that process makes anew. Never waits: with a
+ * reader about, the next write tries.
+ */
+static int shorten_wal(void *context, sqlite3 *handle, const char *name, int frames)
+{
+	(void)context;
+	if (frames < WAL_FRAMES_MAX)
+		return SQLITE_OK;
+	sqlite3_busy_timeout(handle, 0);
+	(void)sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(handle, BUSY_TIMEOUT_MS);
+	return SQLITE_OK;
+}
+
 static enum status configure(struct db *db, enum db_mode mode, struct error *err)
 {
 	enum status status;
@@ -61,15 +81,10 @@ static enum status configure(struct db *db, enum db_mode mode, struct error *err
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	if (mode == DB_SHARED) {
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-		/*
-		 * Each command is the only connection and leaves its WAL behind, so the next one
-		 * reads all of it before its first answer: a short WAL keeps commands quick, and a
-		 * checkpoint every twenty or so writes is hardly felt.
-		 */
-		return db_exec(db, "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 64",
-			       err);
+		sqlite3_wal_hook(db->handle, shorten_wal, NULL);
+		return db_exec(db, "PRAGMA synchronous = NORMAL", err);
 	}
-	status = db_exec(db, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", err);
+	status = db_exec(db, "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF", err);
 	if (!status && mode == DB_BUILD)
 		status = db_exec(db, "PRAGMA cache_size = -24000; PRAGMA locking_mode = EXCLUSIVE",
 				 err);

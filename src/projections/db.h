@@ -15,7 +15,7 @@ struct db;
 
 enum db_mode {
 	DB_SHARED, /* an existing file: WAL, synchronous=NORMAL, no checkpoint on close */
-	DB_BUILD,  /* a new file that nobody else sees yet: no journal, no sync */
+	DB_BUILD,  /* a new file that nobody else sees yet: journal in memory, no sync */
 	DB_MEMORY, /* private, no file; @path is ignored */
 };
 
