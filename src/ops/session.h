@@ -43,14 +43,6 @@ enum session_need {
 	SESSION_PROFILE,   /* and the environment and profile that -e and -p name */
 };
 
-/* A REF that deserves a word: what it came to be. */
-struct ref_told {
-	const char *text; /* borrowed, as it was given */
-	struct ref_point point;
-};
-
-enum { REFS_TOLD_MAX = 4 };
-
 struct session {
 	const struct session_options *options;
 	struct store *store;
@@ -63,14 +55,6 @@ struct session {
 	struct slice environment; /* chosen by -e or active; empty unless SESSION_PROFILE */
 	struct slice profile;
 	struct signer signer; /* loaded by session_signer() */
-	/*
-	 * What relative REFs and durations count from: settled when the session opens, so that a
-	 * write means the same events however long it waits for the lock.
-	 */
-	uint64_t head;
-	uint64_t now_ms;
-	struct ref_told told[REFS_TOLD_MAX]; /* times, and REFs inside a command */
-	size_t told_count;
 };
 
 /*
