@@ -132,7 +132,8 @@ static enum status allow(struct writing *writing, struct slice name, bool may_as
 	if (environment.locked && !is_unlock(&writing->plan) &&
 	    (environment.until_ms == 0 || environment.until_ms > writing->now_ms))
 		return refuse_locked(&environment, err);
-	if (!environment.is_protected)
+	/* A plan that changes nothing needs no confirmation. */
+	if (!environment.is_protected || session->options->dry_run)
 		return STATUS_OK;
 	if (!session->options->reason)
 		return error_hint(err,

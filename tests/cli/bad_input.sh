@@ -85,6 +85,7 @@ expect 5 provenv set A=1 -e production -m why --no-input
 has "asks for the confirmation" "$err" "--confirm=production"
 expect 5 provenv set A=1 -e production -m why --confirm=testing
 expect 5 provenv env switch production -m why
+expect 0 provenv set A=1 -e production -n
 is "refusals made no event" "$(events)" "$((start + 2))"
 expect 0 provenv set A=1 -e production -m why --confirm=production
 expect 0 provenv env lock testing --until 1h
