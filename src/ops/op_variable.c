@@ -7,6 +7,7 @@
 #include <sodium.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -408,21 +409,40 @@ static enum status set_one(struct session *session, const struct set_args *args,
 	return status;
 }
 
+static int compare_keys(const void *left, const void *right)
+{
+	return slice_compare(*(const struct slice *)left, *(const struct slice *)right);
+}
+
+/* Sorted, so that ten thousand keys cost no more than a sort. */
+static enum status check_repeats(struct session *session, const struct set_args *args,
+				 struct error *err)
+{
+	struct slice *keys = arena_array(&session->arena, args->count, sizeof(*keys));
+
+	if (!keys)
+		return error_no_memory(err);
+	for (size_t i = 0; i < args->count; i++)
+		keys[i] = args->assignments[i].key;
+	if (args->count)
+		qsort(keys, args->count, sizeof(*keys), compare_keys);
+	for (size_t i = 1; i < args->count; i++) {
+		if (slice_equal(keys[i - 1], keys[i]))
+			return error_set(err, STATUS_USAGE,
+					 "'" SLICE_FMT "' is set twice in one command",
+					 SLICE_ARG(keys[i]));
+	}
+	return STATUS_OK;
+}
+
 enum status decide_set(struct session *session, const void *set_args, struct plan *plan,
 		       struct error *err)
 {
 	const struct set_args *args = set_args;
-	enum status status = STATUS_OK;
+	enum status status = check_repeats(session, args, err);
 
-	for (size_t i = 0; i < args->count && !status; i++) {
-		for (size_t j = 0; j < i; j++) {
-			if (slice_equal(args->assignments[i].key, args->assignments[j].key))
-				return error_set(err, STATUS_USAGE,
-						 "'" SLICE_FMT "' is set twice in one command",
-						 SLICE_ARG(args->assignments[i].key));
-		}
+	for (size_t i = 0; i < args->count && !status; i++)
 		status = set_one(session, args, &args->assignments[i], plan, err);
-	}
 	return status;
 }
 
