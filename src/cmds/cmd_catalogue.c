@@ -269,9 +269,10 @@ static enum status cmd_spec_set(struct invocation *inv, struct error *err)
 	enum status status = invocation_open(inv, SESSION_STATE, &session, err);
 
 	if (!status)
+		status = args.secret ? op_has_plain_history(&session, args.key, &plain, err)
+				     : STATUS_OK;
+	if (!status)
 		status = commit(&session, decide_specification_set, &args, &outcome, err);
-	if (!status && args.secret)
-		status = op_has_plain_history(&session, args.key, &plain, err);
 	if (!status)
 		print_outcome(inv, "spec set", &outcome);
 	if (!status && plain)

@@ -22,6 +22,9 @@
 
 #include "base/banned.h"
 
+/* A hundred years: no sum of it with a time overflows. */
+#define LOCK_SPAN_MAX_MS (UINT64_C(100) * 366 * 24 * 3600 * 1000)
+
 static bool locked_now(const struct environment *environment)
 {
 	return environment->locked &&
@@ -210,27 +213,22 @@ static enum status cmd_env_unprotect(struct invocation *inv, struct error *err)
 }
 
 /* A moment, or a duration from now. */
-static enum status read_until(const char *text, uint64_t *ret_ms, struct error *err)
+static enum status read_until(const char *text, struct environment_args *args, struct error *err)
 {
-	uint64_t span_ms, now_ms = clock_now_ms();
-
-	if (text_to_time_ms(slice_str(text), ret_ms)) {
-		if (*ret_ms > now_ms)
-			return STATUS_OK;
-		return error_set(err, STATUS_USAGE, "--until: that time is past");
-	}
-	if (!text_to_duration_ms(slice_str(text), &span_ms) || span_ms > UINT64_MAX - now_ms)
-		return error_hint(err, error_set(err, STATUS_USAGE, "--until: not a time"),
-				  "for example 2026-01-02T18:00 or 2h");
-	*ret_ms = now_ms + span_ms;
-	return STATUS_OK;
+	if (text_to_time_ms(slice_str(text), &args->until_ms))
+		return STATUS_OK;
+	if (text_to_duration_ms(slice_str(text), &args->until_in_ms) && args->until_in_ms &&
+	    args->until_in_ms <= LOCK_SPAN_MAX_MS)
+		return STATUS_OK;
+	return error_hint(err, error_set(err, STATUS_USAGE, "--until: not a time"),
+			  "for example 2026-01-02T18:00 or 2h");
 }
 
 static enum status cmd_env_lock(struct invocation *inv, struct error *err)
 {
 	const char *until = option_text(inv->options, OPTION_UNTIL);
 	struct environment_args args = { .until_ms = 0 };
-	enum status status = until ? read_until(until, &args.until_ms, err) : STATUS_OK;
+	enum status status = until ? read_until(until, &args, err) : STATUS_OK;
 
 	return status ? status : change(inv, decide_environment_lock, &args, err);
 }

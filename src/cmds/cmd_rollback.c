@@ -36,7 +36,7 @@ static enum status rollback_scope(struct invocation *inv, struct session *sessio
 	if (environment)
 		args->environment = slice_str(environment);
 	else if (profile)
-		status = state_active_environment(&session->view, &args->environment, err);
+		status = state_active_environment(&session->view, &session->environment, err);
 	if (profile)
 		args->profile = slice_str(profile);
 	return status;
@@ -89,17 +89,12 @@ static enum status cmd_restore(struct invocation *inv, struct error *err)
 static enum status cmd_revert(struct invocation *inv, struct error *err)
 {
 	struct session session = { .store = NULL };
-	struct revert_args args = { .seq = 0 };
-	struct ref_point point;
+	struct revert_args args = { .event = inv->operands[0] };
 	struct outcome outcome;
 	enum status status = invocation_open(inv, SESSION_STATE, &session, err);
 
 	if (!status)
-		status = session_ref(&session, inv->operands[0], &point, err);
-	if (!status) {
-		args.seq = point.seq;
 		status = commit(&session, decide_revert, &args, &outcome, err);
-	}
 	if (!status)
 		print_outcome(inv, "revert", &outcome);
 	invocation_close(inv, &session);

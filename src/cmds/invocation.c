@@ -2,10 +2,14 @@
  * What a running command asks of its invocation: sessions and output; see cmd.h.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "cmds/cmd.h"
 #include "cmds/process.h"
 #include "ops/session.h"
@@ -39,6 +43,17 @@ static void note_rebuilt(struct invocation *inv, enum projection_rebuilt why)
 	}
 }
 
+/* A REF whose event is not plain from its words. */
+static void note_ref(struct buf *notes, const struct ref_told *told)
+{
+	char when[32];
+
+	text_from_time_ms(told->point.time_ms, when);
+	text_append_printable(notes, slice_str(told->text));
+	buf_printf(notes, " is event %" PRIu64 " of %s%s\n", told->point.seq, when,
+		   told->point.moved ? ", the last of its command" : "");
+}
+
 void invocation_close(struct invocation *inv, struct session *session)
 {
 	if (session->projection) {
@@ -46,6 +61,8 @@ void invocation_close(struct invocation *inv, struct session *session)
 		if (projection_damaged(session->projection))
 			inv->state_damaged = true;
 	}
+	for (size_t i = 0; i < session->told_count; i++)
+		note_ref(&inv->notes, &session->told[i]);
 	session_close(session);
 }
 

@@ -331,6 +331,12 @@ static void append_events(struct buf *out, const struct outcome *outcome)
 			   outcome->last_seq);
 }
 
+static void note_repeated(struct buf *notes, const struct outcome *outcome)
+{
+	if (outcome->repeated)
+		buf_append_str(notes, "(this command id was carried out before)\n");
+}
+
 /* One line for each place that was touched. */
 static void note_done(struct buf *notes, const struct outcome *outcome)
 {
@@ -344,8 +350,7 @@ static void note_done(struct buf *notes, const struct outcome *outcome)
 	}
 	if (places > PLACES_SHOWN)
 		buf_printf(notes, "and changes in %zu more places\n", places - PLACES_SHOWN);
-	if (outcome->repeated)
-		buf_append_str(notes, "(this command id was carried out before)\n");
+	note_repeated(notes, outcome);
 }
 
 static void note_unchanged(struct buf *notes, const struct outcome *outcome)
@@ -355,6 +360,7 @@ static void note_unchanged(struct buf *notes, const struct outcome *outcome)
 		buf_append_str(notes, ": ");
 	}
 	buf_append_str(notes, "unchanged\n");
+	note_repeated(notes, outcome);
 }
 
 void print_outcome(struct invocation *inv, const char *schema_word, const struct outcome *outcome)

@@ -2,10 +2,11 @@
  * The one way a command writes; see commit.h and README.md.
  *
  * Order: plan on what was read → policy → (dry run ends here) → lock → read again → the active pair
- * and
- * --if-head still hold → plan again → seal → append → catch up. A command id used before turns the
- * second half into a comparison: the plan is made from the state before that command and must equal
- * what it appended.
+ * and --if-head still hold → plan again → seal → append → catch up. A command id used before turns
+ * the second half into a comparison: the plan is made from the state, the head and the clock before
+ * that command and must equal what it appended.
+ *
+ * Once appended, nothing is a failure any more: a caller that sees one may run the command again.
  */
 #include "ops/commit.h"
 
@@ -18,7 +19,6 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/limits.h"
@@ -233,10 +233,14 @@ static enum status choose_command_id(struct writing *writing, struct error *err)
 	return STATUS_OK;
 }
 
-/* What was chosen from the active pair must still be active: a switch never redirects a write. */
+/*
+ * What was chosen from the active pair must still be active: a switch never redirects a write. What
+ * was named must still be there.
+ */
 static enum status check_choice(struct session *session, struct error *err)
 {
 	struct environment environment;
+	struct profile profile;
 	struct slice active;
 	enum status status;
 
@@ -252,9 +256,14 @@ static enum status check_choice(struct session *session, struct error *err)
 					 "' meanwhile: run the command again",
 					 SLICE_ARG(active));
 	}
+	if (session->profile.len == 0)
+		return STATUS_OK;
 	status = session_find_environment(session, session->environment, &environment, err);
-	if (status || session->options->profile)
+	if (status)
 		return status;
+	if (session->options->profile)
+		return session_find_profile(session, session->environment, session->profile,
+					    &profile, err);
 	if (!slice_equal(environment.profile, session->profile))
 		return error_set(err, STATUS_CONFLICT,
 				 "the active profile became '" SLICE_FMT
@@ -344,22 +353,38 @@ static enum status same_event(struct writing *writing, uint64_t seq, uint32_t pa
 				    err);
 }
 
+/* Look at the store as the command did whose first event is @first: state, head, clock, choice. */
+static enum status go_back(struct session *session, uint64_t first, struct error *err)
+{
+	const struct read_event *event;
+	enum status status = session_event(session, first, &event, err);
+
+	if (status)
+		return status;
+	session->now_ms = event->decoded.event.claimed_ms;
+	session->head = first - 1;
+	session->point.seq = first - 1;
+	session->view = session_view_at(session, first - 1);
+	if (session->profile.len)
+		return session_choose(session, err);
+	if (session->environment.len)
+		return state_active_environment(&session->view, &session->environment, err);
+	return STATUS_OK;
+}
+
 /* The id is in the log: plan as of then, and compare. */
 static enum status repeat(struct writing *writing, uint64_t first, struct outcome *ret,
 			  struct error *err)
 {
 	struct session *session = writing->session;
 	const struct read_event *last;
-	enum status status;
+	enum status status = go_back(session, first, err);
 
-	session->view = session_view_at(session, first - 1);
-	session->point.seq = first - 1;
-	status = session->environment.len ? session_choose(session, err) : STATUS_OK;
 	if (!status)
 		status = make_plan(writing, err);
 	if (!status)
 		status = plan_group_variables(&writing->plan, err);
-	if (status == STATUS_NO_MEMORY || status == STATUS_IO)
+	if (status == STATUS_NO_MEMORY || status == STATUS_IO || status == STATUS_CORRUPT)
 		return status;
 	if (status || plan_is_empty(&writing->plan))
 		return id_conflict(err);
@@ -414,7 +439,10 @@ static enum status carry_out(struct writing *writing, struct outcome *ret, struc
 	status = plan_group_variables(&writing->plan, err);
 	if (!status)
 		status = append(writing, ret, err);
-	return status ? status : read_again(session, err);
+	/* The events are durable: if the state cannot catch up, the next command sees to it. */
+	if (!status)
+		(void)read_again(session, NULL);
+	return status;
 }
 
 static void describe(const struct writing *writing, struct outcome *ret)
@@ -424,16 +452,17 @@ static void describe(const struct writing *writing, struct outcome *ret)
 	ret->environment = session->environment;
 	ret->profile = session->profile;
 	ret->changes = writing->plan.changes;
-	ret->change_count = writing->plan.change_count;
+	ret->change_count = ret->unchanged ? 0 : writing->plan.change_count;
 	memcpy(ret->command_id, writing->command_id, COMMAND_ID_BYTES);
 }
 
-/* First half: everything that can refuse without the lock. @ret_known: the id is in the log
- * already. */
-static enum status prepare(struct writing *writing, bool *ret_known, struct error *err)
+/*
+ * First half: everything that can refuse without the lock. @ret_first: the event the command id
+ * stands at, when it is in the log already; else untouched.
+ */
+static enum status prepare(struct writing *writing, uint64_t *ret_first, struct error *err)
 {
 	struct session *session = writing->session;
-	uint64_t first;
 	enum status status = choose_command_id(writing, err);
 
 	if (!status)
@@ -441,14 +470,24 @@ static enum status prepare(struct writing *writing, bool *ret_known, struct erro
 	if (status)
 		return status;
 	status = session->options->command_id
-			 ? evlog_command(session->log, writing->command_id, &first, err)
+			 ? evlog_command(session->log, writing->command_id, ret_first, err)
 			 : STATUS_NOT_FOUND;
-	*ret_known = status == STATUS_OK;
 	if (status != STATUS_NOT_FOUND)
 		return status;
 	status = make_plan(writing, err);
 	if (!status)
 		status = check_policy(writing, !session->options->dry_run, err);
+	return status;
+}
+
+/* A dry run, or nothing to do: no lock is needed to say so. */
+static enum status answer(struct writing *writing, uint64_t first, struct outcome *ret,
+			  struct error *err)
+{
+	enum status status =
+		first ? repeat(writing, first, ret, err) : check_if_head(writing->session, err);
+
+	ret->unchanged = first || plan_is_empty(&writing->plan);
 	return status;
 }
 
@@ -460,17 +499,16 @@ enum status commit(struct session *session, decide_fn decide, const void *args, 
 		.session = session,
 		.decide = decide,
 		.args = args,
-		.now_ms = clock_now_ms(),
+		.now_ms = session->now_ms,
 	};
 	struct outcome outcome = { .planned = session->options->dry_run };
-	bool known = false;
-	enum status status = prepare(&writing, &known, err);
+	uint64_t first = 0;
+	enum status status = prepare(&writing, &first, err);
 
 	if (status)
 		return status;
-	if (session->options->dry_run || (!known && plan_is_empty(&writing.plan))) {
-		outcome.unchanged = plan_is_empty(&writing.plan);
-		status = session->options->dry_run ? STATUS_OK : check_if_head(session, err);
+	if (session->options->dry_run || (!first && plan_is_empty(&writing.plan))) {
+		status = answer(&writing, first, &outcome, err);
 	} else {
 		status = store_lock(session->store, WRITE_LOCK_WAIT_MS, err);
 		if (!status)

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/arena.h"
 #include "base/bytes.h"
@@ -142,15 +143,12 @@ enum status decide_environment_create(struct session *session, const void *args,
 }
 
 /* environment.changed with the environment's own fields, to be altered by the caller. */
-static enum status plan_changed(struct session *session, struct plan *plan,
-				const struct environment *environment, struct payload **ret,
-				struct error *err)
+static enum status fill_changed(struct session *session, const struct environment *environment,
+				struct payload *payload, struct error *err)
 {
-	struct payload *payload = plan_event(plan, EVENT_ENVIRONMENT_CHANGED);
 	enum status status;
 
-	if (!payload)
-		return error_no_memory(err);
+	payload_init(payload, EVENT_ENVIRONMENT_CHANGED);
 	payload_text(payload, FIELD_NAME, environment->name);
 	payload_bool(payload, FIELD_PROTECTED, environment->is_protected);
 	status =
@@ -158,8 +156,6 @@ static enum status plan_changed(struct session *session, struct plan *plan,
 	if (!status)
 		status = payload_set_langmap(&session->arena, payload, FIELD_DESCRIPTION,
 					     environment->description, err);
-	if (!status)
-		*ret = payload;
 	return status;
 }
 
@@ -168,13 +164,20 @@ enum status decide_environment_edit(struct session *session, const void *args, s
 {
 	const struct environment_args *wanted = args;
 	struct environment environment;
-	struct payload *payload = NULL;
+	struct payload was, is;
+	bool equal = false;
 	enum status status = session_find_environment(session, wanted->name, &environment, err);
 
 	if (!status)
-		status = plan_changed(session, plan, &environment, &payload, err);
+		status = fill_changed(session, &environment, &was, err);
+	is = was;
 	if (!status)
-		status = set_texts(session, payload, wanted, err);
+		status = set_texts(session, &is, wanted, err);
+	if (!status)
+		status = payload_same(&was, &is, &equal, err);
+	if (status || equal)
+		return status;
+	status = plan_copy(plan, &is, err);
 	if (!status)
 		status = note(plan, PLAN_CHANGED, environment.name, "", "", err);
 	return status;
@@ -185,15 +188,17 @@ enum status decide_environment_protect(struct session *session, const void *args
 {
 	const struct environment_args *wanted = args;
 	struct environment environment;
-	struct payload *payload = NULL;
+	struct payload payload;
 	enum status status = session_find_environment(session, wanted->name, &environment, err);
 
 	if (status || environment.is_protected == wanted->is_protected)
 		return status;
-	status = plan_changed(session, plan, &environment, &payload, err);
+	status = fill_changed(session, &environment, &payload, err);
+	payload_bool(&payload, FIELD_PROTECTED, wanted->is_protected);
+	if (!status)
+		status = plan_copy(plan, &payload, err);
 	if (status)
 		return status;
-	payload_bool(payload, FIELD_PROTECTED, wanted->is_protected);
 	return note(plan, PLAN_CHANGED, environment.name,
 		    environment.is_protected ? "protected" : "not protected",
 		    wanted->is_protected ? "protected" : "not protected", err);
@@ -222,7 +227,6 @@ enum status decide_environment_remove(struct session *session, const void *args,
 
 	if (!status)
 		status = plan_named(plan, &environment, EVENT_ENVIRONMENT_REMOVED, &payload, err);
-
 	if (status)
 		return status;
 	if (environment.active)
@@ -261,20 +265,25 @@ enum status decide_environment_lock(struct session *session, const void *args, s
 	const struct environment_args *wanted = args;
 	struct environment environment;
 	struct payload *payload = NULL;
-	char until[32] = "";
+	char until[64] = "locked", when[32];
+	uint64_t until_ms = wanted->until_ms;
 	enum status status = session_find_environment(session, wanted->name, &environment, err);
 
+	if (wanted->until_in_ms)
+		until_ms = session->now_ms + wanted->until_in_ms;
+	if (!status && until_ms && until_ms <= session->now_ms)
+		status = error_set(err, STATUS_USAGE, "the lock would end before it begins");
 	if (!status)
 		status = plan_named(plan, &environment, EVENT_ENVIRONMENT_LOCKED, &payload, err);
-
 	if (status)
 		return status;
-	if (wanted->until_ms) {
-		payload_uint(payload, FIELD_UNTIL_MS, wanted->until_ms);
-		text_from_time_ms(wanted->until_ms, until);
+	if (until_ms) {
+		payload_uint(payload, FIELD_UNTIL_MS, until_ms);
+		text_from_time_ms(until_ms, when);
+		(void)snprintf(until, sizeof(until), "locked until %s", when);
 	}
 	return note(plan, PLAN_CHANGED, environment.name, environment.locked ? "locked" : "",
-		    session_str(session, slice_str(wanted->until_ms ? until : "locked")), err);
+		    session_str(session, slice_str(until)), err);
 }
 
 enum status decide_environment_unlock(struct session *session, const void *args, struct plan *plan,
@@ -306,8 +315,7 @@ static enum status clone_profiles(struct session *session, struct plan *plan,
 			.from = &profiles[i],
 			.environment = name,
 			.name = profiles[i].name,
-			/* environment.created made this one already */
-			.exists = slice_equal(profiles[i].name, source->profile),
+			.bare = slice_equal(profiles[i].name, source->profile),
 		};
 
 		status = plan_profile_copy(session, plan, &copy, err);
@@ -334,8 +342,10 @@ enum status decide_environment_clone(struct session *session, const void *args, 
 	payload_text(&definition, FIELD_NAME, wanted->new_name);
 	payload_text(&definition, FIELD_PROFILE, source.profile);
 	payload_bool(&definition, FIELD_PROTECTED, source.is_protected);
-	status = payload_set_langmap(&session->arena, &definition, FIELD_DESCRIPTION,
-				     source.description, err);
+	status = payload_set_langmap(&session->arena, &definition, FIELD_TITLE, source.title, err);
+	if (!status)
+		status = payload_set_langmap(&session->arena, &definition, FIELD_DESCRIPTION,
+					     source.description, err);
 	if (!status)
 		status = plan_environment(session, plan, &definition, generation, err);
 	if (!status)

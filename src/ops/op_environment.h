@@ -12,8 +12,9 @@ struct environment_args {
 	struct slice new_name; /* clone */
 	const char *title;     /* NULL: keep (edit), none (create) */
 	const char *description;
-	bool is_protected; /* create, protect */
-	uint64_t until_ms; /* lock; 0: without end */
+	bool is_protected;    /* create, protect */
+	uint64_t until_ms;    /* lock; 0 with until_in_ms 0: without end */
+	uint64_t until_in_ms; /* lock; counted from now */
 };
 
 /*
@@ -33,6 +34,7 @@ enum status decide_environment_remove(struct session *session, const void *args,
 				      struct error *err);
 enum status decide_environment_switch(struct session *session, const void *args, struct plan *plan,
 				      struct error *err);
+/* USAGE  the time given is past */
 enum status decide_environment_lock(struct session *session, const void *args, struct plan *plan,
 				    struct error *err);
 enum status decide_environment_unlock(struct session *session, const void *args, struct plan *plan,

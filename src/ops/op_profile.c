@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -83,6 +84,20 @@ enum status payload_set_texts(struct arena *arena, struct payload *payload, cons
 	return status;
 }
 
+enum status payload_same(const struct payload *a, const struct payload *b, bool *ret,
+			 struct error *err)
+{
+	AUTO(buf_release) struct buf left = BUF_INIT;
+	AUTO(buf_release) struct buf right = BUF_INIT;
+	enum status status = payload_encode(a, &left, err);
+
+	if (!status)
+		status = payload_encode(b, &right, err);
+	if (!status)
+		*ret = a->type == b->type && slice_equal(buf_slice(&left), buf_slice(&right));
+	return status;
+}
+
 static enum status note(struct plan *plan, enum plan_op op, struct slice environment,
 			struct slice name, struct error *err)
 {
@@ -128,6 +143,8 @@ static enum status copy_variable(struct session *session, struct plan *plan,
 	status = plan_note(plan, &noted, err);
 	if (status || !variable->sealed || slice_equal(value.sealed_environment, copy->environment))
 		return status ? status : plan_variable(plan, copy->environment, &change, err);
+	change.copy_seq = 0;
+	change.copy_index = 0;
 	status = secrets_open(session, variable, &value, &opened, err);
 	if (!status)
 		status = plan_secret(plan, copy->environment, &change, &opened, err);
@@ -154,29 +171,40 @@ static enum status copy_databases(struct session *session, struct plan *plan,
 	return status;
 }
 
+/* The copy itself: created, or where environment.created made it, given what that left out. */
+static enum status put_copy(struct session *session, struct plan *plan,
+			    const struct profile_copy *copy, struct error *err)
+{
+	const struct profile *from = copy->from;
+	struct payload *payload = NULL;
+	enum status status;
+
+	if (copy->bare && !from->title.len && !from->description.len)
+		return STATUS_OK;
+	payload = plan_event(plan, copy->bare ? EVENT_PROFILE_CHANGED : EVENT_PROFILE_CREATED);
+	if (!payload)
+		return error_no_memory(err);
+	payload_text(payload, FIELD_ENVIRONMENT, copy->environment);
+	payload_text(payload, FIELD_NAME, copy->name);
+	status = payload_set_langmap(&session->arena, payload, FIELD_TITLE, from->title, err);
+	if (!status)
+		status = payload_set_langmap(&session->arena, payload, FIELD_DESCRIPTION,
+					     from->description, err);
+	if (!status && !copy->bare)
+		status = note(plan, PLAN_ADDED, copy->environment, copy->name, err);
+	return status;
+}
+
 enum status plan_profile_copy(struct session *session, struct plan *plan,
 			      const struct profile_copy *copy, struct error *err)
 {
-	struct payload *payload = NULL;
 	struct variable *variables;
 	size_t count;
-	enum status status;
+	enum status status = copy->exists ? STATUS_OK : put_copy(session, plan, copy, err);
 
-	if (!copy->exists) {
-		payload = plan_event(plan, EVENT_PROFILE_CREATED);
-		if (!payload)
-			return error_no_memory(err);
-		payload_text(payload, FIELD_ENVIRONMENT, copy->environment);
-		payload_text(payload, FIELD_NAME, copy->name);
-		status = payload_set_langmap(&session->arena, payload, FIELD_DESCRIPTION,
-					     copy->from->description, err);
-		if (!status)
-			status = note(plan, PLAN_ADDED, copy->environment, copy->name, err);
-		if (status)
-			return status;
-	}
 	plan->source = "clone";
-	status = copy_databases(session, plan, copy, err);
+	if (!status)
+		status = copy_databases(session, plan, copy, err);
 	if (!status)
 		status = state_variables(&session->view, copy->from->environment, copy->from->name,
 					 &variables, &count, err);
@@ -245,26 +273,31 @@ enum status decide_profile_edit(struct session *session, const void *args, struc
 {
 	const struct profile_args *wanted = args;
 	struct profile profile;
-	struct payload *payload = NULL;
+	struct payload was, is;
+	bool equal = false;
 	enum status status =
 		session_find_profile(session, session->environment, wanted->name, &profile, err);
 
 	if (status)
 		return status;
-	payload = plan_event(plan, EVENT_PROFILE_CHANGED);
-	if (!payload)
-		return error_no_memory(err);
-	payload_text(payload, FIELD_ENVIRONMENT, session->environment);
-	payload_text(payload, FIELD_NAME, profile.name);
+	payload_init(&was, EVENT_PROFILE_CHANGED);
+	payload_text(&was, FIELD_ENVIRONMENT, session->environment);
+	payload_text(&was, FIELD_NAME, profile.name);
 	if (profile.base.len)
-		payload_text(payload, FIELD_BASE, profile.base);
-	status = payload_set_langmap(&session->arena, payload, FIELD_TITLE, profile.title, err);
+		payload_text(&was, FIELD_BASE, profile.base);
+	status = payload_set_langmap(&session->arena, &was, FIELD_TITLE, profile.title, err);
 	if (!status)
-		status = payload_set_langmap(&session->arena, payload, FIELD_DESCRIPTION,
+		status = payload_set_langmap(&session->arena, &was, FIELD_DESCRIPTION,
 					     profile.description, err);
+	is = was;
 	if (!status)
-		status = payload_set_texts(&session->arena, payload, wanted->title,
-					   wanted->description, err);
+		status = payload_set_texts(&session->arena, &is, wanted->title, wanted->description,
+					   err);
+	if (!status)
+		status = payload_same(&was, &is, &equal, err);
+	if (status || equal)
+		return status;
+	status = plan_copy(plan, &is, err);
 	if (!status)
 		status = note(plan, PLAN_CHANGED, session->environment, profile.name, err);
 	return status;

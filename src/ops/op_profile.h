@@ -31,6 +31,7 @@ struct profile_copy {
 	struct slice environment; /* to */
 	struct slice name;
 	bool exists; /* the profile itself is there already: only its content is copied */
+	bool bare;   /* it is there without title and description, made with its environment */
 };
 
 enum status plan_profile_copy(struct session *session, struct plan *plan,
@@ -42,6 +43,9 @@ enum status plan_profile_copy(struct session *session, struct plan *plan,
  */
 enum status payload_set_texts(struct arena *arena, struct payload *payload, const char *title,
 			      const char *description, struct error *err);
+/* Are they of one type and encoded alike? */
+enum status payload_same(const struct payload *a, const struct payload *b, bool *ret,
+			 struct error *err);
 /* Set a language map field from its encoding; empty bytes remove it. */
 enum status payload_set_langmap(struct arena *arena, struct payload *payload,
 				enum event_field field, struct slice bytes, struct error *err);

@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "ops/feasible.h"
 #include "ops/op_profile.h"
 #include "ops/plan.h"
 #include "ops/session.h"
@@ -253,7 +254,7 @@ enum { ORDER_COUNT = sizeof(order) / sizeof(order[0]) };
 
 static enum status compensate(struct compensation *comp)
 {
-	enum status status = STATUS_OK;
+	enum status status = check_feasible(comp->session, comp->diff, comp->err);
 
 	for (size_t k = 0; k < ORDER_COUNT; k++) {
 		for (size_t i = 0; i < comp->diff->count && !status; i++) {
@@ -286,38 +287,39 @@ static enum status note_all(struct compensation *comp)
 	return status;
 }
 
-static enum status find_scope(struct session *session, const struct rollback_args *args,
-			      const struct state_view *goal, struct error *err)
+/* What the scope names stands now or stood then. */
+static enum status check_scope(struct session *session, const struct diff_scope *scope,
+			       const struct state_view *goal, struct error *err)
 {
 	struct environment environment;
 	struct profile profile;
 	enum status status = STATUS_OK;
 
-	if (!args->environment.len)
+	if (!scope->environment.len)
 		return STATUS_OK;
-	status = state_environment(goal, args->environment, &environment, err);
+	status = state_environment(goal, scope->environment, &environment, err);
 	if (status == STATUS_NOT_FOUND)
-		status = session_find_environment(session, args->environment, &environment, err);
-	if (status || !args->profile.len)
+		status = session_find_environment(session, scope->environment, &environment, err);
+	if (status || !scope->profile.len)
 		return status;
-	status = state_profile(goal, args->environment, args->profile, &profile, err);
+	status = state_profile(goal, scope->environment, scope->profile, &profile, err);
 	if (status == STATUS_NOT_FOUND)
-		status = session_find_profile(session, args->environment, args->profile, &profile,
+		status = session_find_profile(session, scope->environment, scope->profile, &profile,
 					      err);
 	return status;
 }
 
 static enum status plan_head(struct session *session, struct plan *plan,
-			     const struct rollback_args *args, uint64_t target, struct error *err)
+			     const struct diff_scope *limits, uint64_t target, struct error *err)
 {
 	struct payload *payload = plan_event(plan, EVENT_STATE_ROLLED_BACK);
 	struct buf scope = BUF_INIT;
 	const char *text;
 
-	if (args->environment.len) {
-		buf_append_slice(&scope, args->environment);
+	if (limits->environment.len) {
+		buf_append_slice(&scope, limits->environment);
 		buf_append_byte(&scope, '/');
-		buf_append_slice(&scope, args->profile);
+		buf_append_slice(&scope, limits->profile);
 	} else {
 		buf_append_str(&scope, "store");
 	}
@@ -327,8 +329,8 @@ static enum status plan_head(struct session *session, struct plan *plan,
 		return error_no_memory(err);
 	payload_str(payload, FIELD_SCOPE, text);
 	payload_uint(payload, FIELD_TARGET_SEQ, target);
-	if (args->only.len)
-		payload_text(payload, FIELD_ONLY, args->only);
+	if (limits->only.len)
+		payload_text(payload, FIELD_ONLY, limits->only);
 	return STATUS_OK;
 }
 
@@ -346,21 +348,24 @@ enum status decide_rollback(struct session *session, const void *rollback_args, 
 		.diff = &diff,
 		.goal = &goal,
 		/* A whole store brings its specifications back with its values. */
-		.check_values = !args->force && (args->environment.len || args->only.len),
+		.check_values = !args->force &&
+				(args->environment.len || args->profile.len || args->only.len),
 		.err = err,
 	};
 	enum status status = session_ref(session, args->to, &point, err);
 
 	if (status)
 		return status;
+	if (args->profile.len && !args->environment.len)
+		scope.environment = session->environment;
 	goal = session_view_at(session, point.seq);
-	status = find_scope(session, args, &goal, err);
+	status = check_scope(session, &scope, &goal, err);
 	if (!status)
 		status = state_diff(session, &session->view, &goal, &scope, &diff, err);
 	if (status || diff.count == 0)
 		return status;
 	plan->source = "rollback";
-	status = plan_head(session, plan, args, point.seq, err);
+	status = plan_head(session, plan, &scope, point.seq, err);
 	if (!status)
 		status = compensate(&comp);
 	if (!status)
@@ -473,9 +478,12 @@ enum status decide_revert(struct session *session, const void *revert_args, stru
 				     .goal = &before,
 				     .check_values = true,
 				     .err = err };
+	struct ref_point point;
 	uint64_t first, last;
-	enum status status = ref_command_range(session->log, args->seq, &first, &last, err);
+	enum status status = session_ref(session, args->event, &point, err);
 
+	if (!status)
+		status = ref_command_range(session->log, point.seq, &first, &last, err);
 	if (!status && first == 1)
 		return error_set(err, STATUS_DENIED, "the store's creation cannot be reverted");
 	if (status)
@@ -483,6 +491,13 @@ enum status decide_revert(struct session *session, const void *revert_args, stru
 	before = session_view_at(session, first - 1);
 	after = session_view_at(session, last);
 	status = state_diff(session, &before, &after, &everything, &done, err);
+	if (!status && done.count == 0)
+		return error_hint(err,
+				  error_set(err, STATUS_DENIED,
+					    "event %" PRIu64
+					    " changed nothing that can be reverted",
+					    point.seq),
+				  "locks: provenv env lock, provenv env unlock");
 	if (!status)
 		status = state_diff(session, &after, &session->view, &everything, &since, err);
 	if (!status)

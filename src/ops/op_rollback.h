@@ -11,7 +11,7 @@
 struct rollback_args {
 	const char *to;           /* REF */
 	struct slice environment; /* limit to it; empty: the whole store */
-	struct slice profile;     /* limit to it; needs environment */
+	struct slice profile;     /* limit to it; without environment: of session->environment */
 	struct slice only;        /* limit to variables that match the glob */
 	bool force;               /* also where an old value violates its present specification */
 };
@@ -23,6 +23,7 @@ struct rollback_args {
  *
  * INVALID    a value violates its specification (without force)
  * NOT_FOUND  the REF, or the scope's environment neither now nor then
+ * CONFLICT, DENIED  an event would have no effect; see feasible.h
  */
 enum status decide_rollback(struct session *session, const void *rollback_args, struct plan *plan,
 			    struct error *err);
@@ -37,10 +38,15 @@ enum status decide_restore(struct session *session, const void *restore_args, st
 			   struct error *err);
 
 struct revert_args {
-	uint64_t seq; /* an event of the command to undo */
+	const char *event; /* REF: an event of the command to undo */
 };
 
-/* Undo one command. CONFLICT: what it changed was changed again since; the text names the first. */
+/*
+ * Undo one command.
+ *
+ * CONFLICT  what it changed was changed again since; the text names the first
+ * DENIED    it changed nothing that can be reverted (a lock, the store's creation); or feasible.h
+ */
 enum status decide_revert(struct session *session, const void *revert_args, struct plan *plan,
 			  struct error *err);
 

@@ -54,6 +54,16 @@ struct payload *plan_event(struct plan *plan, enum event_type type)
 	return payload;
 }
 
+enum status plan_copy(struct plan *plan, const struct payload *payload, struct error *err)
+{
+	struct payload *copy = plan_event(plan, payload->type);
+
+	if (!copy)
+		return error_no_memory(err);
+	*copy = *payload;
+	return STATUS_OK;
+}
+
 enum status plan_variable(struct plan *plan, struct slice environment, const struct change *change,
 			  struct error *err)
 {

@@ -82,6 +82,9 @@ void plan_release(struct plan *plan);
 /* A zeroed payload of @type, added to the plan, to be filled in by the caller. NULL: no memory. */
 struct payload *plan_event(struct plan *plan, enum event_type type);
 
+/* The same with the fields of @payload. */
+enum status plan_copy(struct plan *plan, const struct payload *payload, struct error *err);
+
 /*
  * Add a change of one variable. @change's slices must live as long as the arena.
  * USAGE  over COMMAND_CHANGES_MAX changes

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -53,13 +54,59 @@ struct state_view session_view_at(struct session *session, uint64_t at)
 				    .at = at };
 }
 
+/* HEAD~N where the log holds more than the session's head: count here, ref_resolve() would not. */
+static enum status count_back(struct session *session, struct ref *ref, struct error *err)
+{
+	uint64_t seq = session->head;
+
+	for (uint64_t i = 0; i < ref->number; i++) {
+		const struct read_event *event;
+		enum status status = session_event(session, seq, &event, err);
+
+		if (status)
+			return status;
+		if (event->decoded.event.part >= seq)
+			return error_set(err, STATUS_NOT_FOUND,
+					 "no HEAD~%" PRIu64 ": the log held %" PRIu64 " command%s",
+					 ref->number, i + 1, i ? "s" : "");
+		seq -= event->decoded.event.part;
+	}
+	*ref = (struct ref){ .kind = REF_SEQ, .number = seq };
+	return STATUS_OK;
+}
+
+static void tell(struct session *session, const char *text, const struct ref_point *point)
+{
+	for (size_t i = 0; i < session->told_count; i++) {
+		if (strcmp(session->told[i].text, text) == 0)
+			return;
+	}
+	if (session->told_count < REFS_TOLD_MAX)
+		session->told[session->told_count++] = (struct ref_told){ text, *point };
+}
+
 enum status session_ref(struct session *session, const char *text, struct ref_point *ret,
 			struct error *err)
 {
+	struct ref head = { .kind = REF_SEQ, .number = session->head };
+	struct ref_point point;
 	struct ref ref;
-	enum status status = ref_parse(slice_str(text), clock_now_ms(), &ref, err);
+	bool is_time;
+	enum status status = ref_parse(slice_str(text), session->now_ms, &ref, err);
 
-	return status ? status : ref_resolve(session->log, &ref, ret, err);
+	is_time = !status && ref.kind == REF_TIME;
+	if (!status && ref.kind == REF_HEAD && session->head < session->log->size)
+		status = count_back(session, &ref, err);
+	if (!status)
+		status = ref_resolve(session->log, &ref, &point, err);
+	if (!status && is_time && point.seq > session->head)
+		status = ref_resolve(session->log, &head, &point, err);
+	if (status)
+		return status;
+	if (is_time || point.moved)
+		tell(session, text, &point);
+	*ret = point;
+	return STATUS_OK;
 }
 
 enum status session_event(struct session *session, uint64_t seq, const struct read_event **ret,
@@ -171,6 +218,8 @@ static enum status open_log(struct session *session, struct error *err)
 {
 	enum status status = evlog_snapshot_open(store_log(session->store), &session->log, err);
 
+	if (!status)
+		session->head = session->log->size;
 	return status ? status : event_reader_new(session->log, &session->reader, err);
 }
 
@@ -186,6 +235,7 @@ static enum status open_state(struct session *session, struct error *err)
 	session->log = projection_snapshot(session->projection);
 	session->reader = projection_reader(session->projection);
 	session->point.seq = projection_seq(session->projection);
+	session->head = session->point.seq;
 	if (session->options->at)
 		status = session_ref(session, session->options->at, &session->point, err);
 	session->view = session_view_at(session, session->point.seq);
@@ -200,6 +250,7 @@ enum status session_open(const struct session_options *options, enum session_nee
 	enum status status;
 
 	ret->options = options;
+	ret->now_ms = clock_now_ms();
 	status = paths_find_store(options->store_dir, &path, err);
 	if (!status)
 		status = store_open(buf_str(&path), how, &ret->store, err);

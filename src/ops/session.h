@@ -43,6 +43,14 @@ enum session_need {
 	SESSION_PROFILE,   /* and the environment and profile that -e and -p name */
 };
 
+/* A REF that deserves a word: what it came to be. */
+struct ref_told {
+	const char *text; /* borrowed, as it was given */
+	struct ref_point point;
+};
+
+enum { REFS_TOLD_MAX = 4 };
+
 struct session {
 	const struct session_options *options;
 	struct store *store;
@@ -55,6 +63,14 @@ struct session {
 	struct slice environment; /* chosen by -e or active; empty unless SESSION_PROFILE */
 	struct slice profile;
 	struct signer signer; /* loaded by session_signer() */
+	/*
+	 * What relative REFs and durations count from: settled when the session opens, so that a
+	 * write means the same events however long it waits for the lock.
+	 */
+	uint64_t head;
+	uint64_t now_ms;
+	struct ref_told told[REFS_TOLD_MAX]; /* times, and REFs inside a command */
+	size_t told_count;
 };
 
 /*
@@ -78,7 +94,10 @@ enum status session_choose(struct session *session, struct error *err);
  */
 enum status session_signer(struct session *session, struct error *err);
 
-/* Resolve a REF against the log of the session. */
+/*
+ * Resolve a REF against the log up to the session's head, and remember in `told` what is not plain
+ * from its words. @text must live as long as the session.
+ */
 enum status session_ref(struct session *session, const char *text, struct ref_point *ret,
 			struct error *err);
 

@@ -21,10 +21,6 @@
 
 #include "base/banned.h"
 
-enum {
-	BASE_CHAIN_MAX = 64 /* profiles falling through to each other; a longer chain is a circle */
-};
-
 struct application {
 	struct db *db;
 	struct arena *arena;
@@ -132,11 +128,17 @@ static enum status category_unused(const struct application *app, bool *ret)
 	return status;
 }
 
+/*
+ * The profiles that stand form no circle, so a new one leads through the profile itself. Tables
+ * that are damaged may hold any other: the walk notices it when it comes to `mark` again, which
+ * moves to ever later places (R. P. Brent, An improved Monte Carlo factorization algorithm, 1980).
+ */
 static enum status base_acyclic(const struct application *app, bool *ret)
 {
 	struct slice at = text(app, FIELD_BASE);
+	struct slice mark = slice_of("", 0);
 
-	for (unsigned i = 0; at.len && i < BASE_CHAIN_MAX; i++) {
+	for (uint64_t steps = 1; at.len; steps++) {
 		struct cell keys[] = { cell_text(environment_of(app)), cell_text(at) };
 		struct table_row row;
 		enum status status;
@@ -145,12 +147,18 @@ static enum status base_acyclic(const struct application *app, bool *ret)
 			*ret = false;
 			return STATUS_OK;
 		}
+		if (slice_equal(at, mark))
+			return db_refuse(app->db, "bases form a circle", app->err);
+		if ((steps & (steps - 1)) == 0)
+			mark = at;
 		status = table_get_now(app->db, TAG_PROFILE, keys, app->arena, &row, app->err);
+		if (status == STATUS_NOT_FOUND)
+			return db_refuse(app->db, "a base is missing", app->err);
 		if (status)
 			return status;
 		at = row.column[PROFILE_BASE].bytes;
 	}
-	*ret = at.len == 0;
+	*ret = true;
 	return STATUS_OK;
 }
 
@@ -271,16 +279,29 @@ static enum status each_change(const struct application *app, change_check check
 	return STATUS_OK;
 }
 
-static enum status change_profile_exists(const struct application *app, const struct change *change,
-					 bool *ret)
+/* Changes are in order of their profiles: each is asked for once. */
+static enum status changed_profiles_exist(const struct application *app, bool *ret)
 {
-	return stands_2(app, TAG_PROFILE, environment_of(app), change->profile, ret);
+	const struct changes *changes = &app->payload->field[FIELD_CHANGES].changes;
+	struct slice asked = slice_of("", 0);
+	enum status status = STATUS_OK;
+
+	*ret = true;
+	for (size_t i = 0; i < changes->count && *ret && !status; i++) {
+		struct slice profile = changes->entries[i].profile;
+
+		if (slice_equal(profile, asked))
+			continue;
+		asked = profile;
+		status = stands_2(app, TAG_PROFILE, environment_of(app), profile, ret);
+	}
+	return status;
 }
 
 static enum status profile_exists(const struct application *app, bool *ret)
 {
 	if (app->payload->type == EVENT_VARIABLES_CHANGED)
-		return each_change(app, change_profile_exists, ret);
+		return changed_profiles_exist(app, ret);
 	return stands_2(app, TAG_PROFILE, environment_of(app), profile_of(app), ret);
 }
 

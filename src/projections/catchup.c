@@ -3,8 +3,10 @@
  */
 #include "projections/catchup.h"
 
-#include <assert.h>
 #include <inttypes.h>
+#include <sodium.h>
+#include <sqlite3.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -15,18 +17,17 @@
 #include "base/limits.h"
 #include "projections/apply.h"
 #include "projections/db.h"
+#include "projections/feed.h"
 #include "projections/tables.h"
 #include "store/event_codec.h"
 #include "store/evlog.h"
-#include "store/merkle.h"
 #include "store/state_model.h"
 
 #include "base/banned.h"
 
 struct catchup {
 	struct db *db;
-	struct evlog_snapshot *snapshot;
-	struct event_decoder *decoder;
+	struct feed *feed;
 	struct arena arena;
 	struct position *position;
 	enum apply_rule broken; /* by the command being applied */
@@ -35,56 +36,74 @@ struct catchup {
 
 static void catchup_release(struct catchup *catchup)
 {
-	event_decoder_free(catchup->decoder);
+	feed_close(catchup->feed);
 	arena_release(&catchup->arena);
 }
 
-static int run_position_read(sqlite3_stmt *stmt, struct position *ret)
+/* Over all that the position says, so that a damaged one is not believed. */
+static void position_check(const struct position *position, uint8_t ret[HASH_BYTES])
 {
-	int code = sqlite3_step(stmt);
+	uint8_t bytes[8 + LOG_ID_BYTES + 8 + HASH_BYTES];
 
-	if (code != SQLITE_ROW)
-		return code;
+	store_u64be(bytes, position->schema_version);
+	memcpy(bytes + 8, position->log_id, LOG_ID_BYTES);
+	store_u64be(bytes + 8 + LOG_ID_BYTES, position->seq);
+	memcpy(bytes + 16 + LOG_ID_BYTES, position->leaf_hash, HASH_BYTES);
+	(void)crypto_generichash(ret, HASH_BYTES, bytes, sizeof(bytes), NULL, 0);
+}
+
+/* The row that the statement stands on. False when it is not what position_write() writes. */
+static bool take_position(sqlite3_stmt *stmt, struct position *ret)
+{
+	uint8_t check[HASH_BYTES];
+
+	if (sqlite3_column_bytes(stmt, 1) != LOG_ID_BYTES ||
+	    sqlite3_column_bytes(stmt, 3) != HASH_BYTES ||
+	    sqlite3_column_bytes(stmt, 4) != HASH_BYTES)
+		return false;
 	ret->schema_version = (uint64_t)sqlite3_column_int64(stmt, 0);
 	ret->seq = (uint64_t)sqlite3_column_int64(stmt, 2);
-	if (sqlite3_column_bytes(stmt, 1) != LOG_ID_BYTES ||
-	    sqlite3_column_bytes(stmt, 3) != HASH_BYTES)
-		return SQLITE_CORRUPT;
 	memcpy(ret->log_id, sqlite3_column_blob(stmt, 1), LOG_ID_BYTES);
 	memcpy(ret->leaf_hash, sqlite3_column_blob(stmt, 3), HASH_BYTES);
-	return SQLITE_ROW;
+	position_check(ret, check);
+	return memcmp(check, sqlite3_column_blob(stmt, 4), HASH_BYTES) == 0;
 }
 
 enum status position_read(struct db *db, struct position *ret, struct error *err)
 {
-	static const char sql[] = "SELECT schema_version, log_id, seq, leaf_hash FROM position";
-	struct position position = { .seq = 0 };
+	static const char sql[] =
+		"SELECT schema_version, log_id, seq, leaf_hash, check_hash FROM position";
+	struct position position;
 	sqlite3_stmt *stmt;
 	enum status status = db_statement(db, DB_SLOTS - 1, sql, &stmt, err);
 	int code;
 
 	if (status)
 		return status;
-	code = run_position_read(stmt, &position);
-	if (code == SQLITE_ROW)
-		*ret = position;
-	else if (code == SQLITE_DONE)
+	code = sqlite3_step(stmt);
+	if (code == SQLITE_DONE)
 		status = error_set(err, STATUS_NOT_FOUND, "state database: no position");
-	else
+	else if (code != SQLITE_ROW)
 		status = db_error(db, code, "read the position", err);
+	else if (!take_position(stmt, &position))
+		status = db_refuse(db, "its position is damaged", err);
+	else
+		*ret = position;
 	sqlite3_reset(stmt);
 	return status;
 }
 
 enum status position_write(struct db *db, const struct position *position, struct error *err)
 {
-	static const char sql[] = "INSERT OR REPLACE INTO position VALUES (1, ?1, ?2, ?3, ?4)";
+	static const char sql[] = "INSERT OR REPLACE INTO position VALUES (1, ?1, ?2, ?3, ?4, ?5)";
+	uint8_t check[HASH_BYTES];
 	sqlite3_stmt *stmt;
 	enum status status = db_statement(db, DB_SLOTS - 2, sql, &stmt, err);
 	int code;
 
 	if (status)
 		return status;
+	position_check(position, check);
 	code = sqlite3_bind_int64(stmt, 1, (int64_t)position->schema_version);
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_blob(stmt, 2, position->log_id, LOG_ID_BYTES, SQLITE_STATIC);
@@ -93,40 +112,13 @@ enum status position_write(struct db *db, const struct position *position, struc
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_blob(stmt, 4, position->leaf_hash, HASH_BYTES, SQLITE_STATIC);
 	if (code == SQLITE_OK)
+		code = sqlite3_bind_blob(stmt, 5, check, HASH_BYTES, SQLITE_STATIC);
+	if (code == SQLITE_OK)
 		code = sqlite3_step(stmt);
 	if (code != SQLITE_DONE)
 		status = db_error(db, code, "write the position", err);
 	sqlite3_reset(stmt);
 	return status;
-}
-
-/* Read event @seq, checked against the tree and its predecessor; @leaf_hash becomes its own. */
-static enum status read_linked(struct catchup *catchup, uint64_t seq, uint8_t leaf_hash[HASH_BYTES],
-			       struct decoded_event *ret, struct error *err)
-{
-	uint8_t stored[HASH_BYTES], computed[HASH_BYTES];
-	const uint8_t *signature;
-	struct slice leaf, bytes;
-	enum status status = evlog_leaf(catchup->snapshot, seq, &leaf, err);
-
-	if (!status)
-		status = evlog_leaf_hash(catchup->snapshot, seq, stored, err);
-	if (status)
-		return status;
-	merkle_leaf_hash(leaf, computed);
-	if (memcmp(stored, computed, HASH_BYTES) != 0)
-		return error_set(err, STATUS_CORRUPT,
-				 "event %" PRIu64 ": its bytes do not match the tree", seq);
-	if (!leaf_split(leaf, &bytes, &signature))
-		return error_set(err, STATUS_CORRUPT, "event %" PRIu64 ": too short", seq);
-	status = event_decode(catchup->decoder, bytes, ret, err);
-	if (status)
-		return error_prefix(err, status, "event %" PRIu64, seq);
-	if (ret->event.seq != seq || memcmp(ret->event.prev, leaf_hash, HASH_BYTES) != 0)
-		return error_set(err, STATUS_CORRUPT,
-				 "event %" PRIu64 ": does not follow event %" PRIu64, seq, seq - 1);
-	memcpy(leaf_hash, computed, HASH_BYTES);
-	return STATUS_OK;
 }
 
 static enum status record_violation(struct catchup *catchup, struct error *err)
@@ -168,33 +160,36 @@ static enum status apply_part(struct catchup *catchup, const struct decoded_even
 	return status;
 }
 
-/* Apply the command that begins at @seq; @ret_last is its last event. */
-static enum status apply_command(struct catchup *catchup, uint64_t seq, uint64_t until,
-				 uint64_t *ret_last, struct error *err)
+/* Apply the next command. */
+static enum status apply_command(struct catchup *catchup, uint64_t until, struct error *err)
 {
-	struct decoded_event event;
+	struct position *position = catchup->position;
 	uint32_t part = 1, parts = 1;
 
-	for (; part <= parts; part++, seq++) {
+	for (; part <= parts; part++) {
+		const struct fed_event *fed;
+		const struct event *event;
 		enum status status;
 
-		if (seq > until)
+		if (position->seq == until)
 			return error_set(err, STATUS_CORRUPT,
 					 "the log ends inside a command, after event %" PRIu64,
 					 until);
-		status = read_linked(catchup, seq, catchup->position->leaf_hash, &event, err);
+		status = feed_next(catchup->feed, &fed, err);
 		if (status)
 			return status;
+		event = &fed->decoded.event;
 		if (part == 1)
-			parts = event.event.parts;
-		if (event.event.part != part || event.event.parts != parts)
+			parts = event->parts;
+		if (event->part != part || event->parts != parts)
 			return error_set(err, STATUS_CORRUPT,
-					 "event %" PRIu64 ": not part %" PRIu32 " of %" PRIu32, seq,
-					 part, parts);
-		status = apply_part(catchup, &event, err);
+					 "event %" PRIu64 ": not part %" PRIu32 " of %" PRIu32,
+					 event->seq, part, parts);
+		status = apply_part(catchup, &fed->decoded, err);
 		if (status)
 			return status;
-		*ret_last = seq;
+		position->seq = event->seq;
+		memcpy(position->leaf_hash, fed->leaf_hash, HASH_BYTES);
 	}
 	return STATUS_OK;
 }
@@ -203,17 +198,12 @@ enum status catchup_apply(struct db *db, struct evlog_snapshot *snapshot, uint64
 			  struct position *position, struct error *err)
 {
 	AUTO(catchup_release)
-	struct catchup catchup = {
-		.db = db,
-		.snapshot = snapshot,
-		.arena = ARENA_INIT,
-		.position = position,
-	};
-	enum status status = event_decoder_new(&catchup.decoder, err);
+	struct catchup catchup = { .db = db, .arena = ARENA_INIT, .position = position };
+	enum status status =
+		feed_open(snapshot, position->seq, position->leaf_hash, until, &catchup.feed, err);
 
-	assert(until <= snapshot->size);
 	while (!status && position->seq < until)
-		status = apply_command(&catchup, position->seq + 1, until, &position->seq, err);
+		status = apply_command(&catchup, until, err);
 	if (!status)
 		status = position_write(db, position, err);
 	return status;

@@ -21,13 +21,13 @@ struct position {
 	uint8_t leaf_hash[HASH_BYTES];
 };
 
-/* NOT_FOUND: no position was ever written. */
+/* NOT_FOUND: no position was ever written. CORRUPT: it is damaged. */
 enum status position_read(struct db *db, struct position *ret, struct error *err);
 enum status position_write(struct db *db, const struct position *position, struct error *err);
 
 /*
  * Apply the events after @position up to @until (≤ snapshot->size), and write the position. The
- * caller holds a transaction.
+ * caller holds a transaction, and rolls it back on failure; @position is of no use then.
  *
  * CORRUPT  an event does not match the tree or its predecessor, or the log ends inside a command
  * NEWER    an event of a later provenv: state cannot be told beyond it

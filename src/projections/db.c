@@ -17,13 +17,14 @@ enum {
 
 struct db {
 	sqlite3 *handle;
+	enum db_mode mode;
 	bool damaged;
 	sqlite3_stmt *statements[DB_SLOTS];
 };
 
 enum status db_error(struct db *db, int code, const char *what, struct error *err)
 {
-	const char *text = db && db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
+	const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
 
 	switch (code & 0xff) {
 	case SQLITE_NOMEM:
@@ -35,8 +36,10 @@ enum status db_error(struct db *db, int code, const char *what, struct error *er
 	case SQLITE_ERROR:      /* a table is missing or of another shape */
 	case SQLITE_MISMATCH:
 	case SQLITE_READONLY: /* it was made read-only: a new generation is not */
-		if (db)
-			db->damaged = true;
+		if (db->mode != DB_SHARED)
+			return error_set(err, STATUS_IO, "state database: cannot %s: %s", what,
+					 text);
+		db->damaged = true;
 		return error_set(err, STATUS_CORRUPT, "state database: cannot %s: %s", what, text);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
@@ -44,6 +47,18 @@ enum status db_error(struct db *db, int code, const char *what, struct error *er
 	default:
 		return error_set(err, STATUS_IO, "state database: cannot %s: %s", what, text);
 	}
+}
+
+enum status db_refuse(struct db *db, const char *what, struct error *err)
+{
+	db->damaged = true;
+	return error_set(err, STATUS_CORRUPT, "state database: %s", what);
+}
+
+void db_rollback(struct db *db)
+{
+	if (db && !sqlite3_get_autocommit(db->handle))
+		(void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
 enum status db_exec(struct db *db, const char *sql, struct error *err)
@@ -72,8 +87,6 @@ static int shorten_wal(void *context, sqlite3 *handle, const char *name, int fra
 
 static enum status configure(struct db *db, enum db_mode mode, struct error *err)
 {
-	enum status status;
-
 	sqlite3_extended_result_codes(db->handle, 1);
 	sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
 	/* The file may come from anywhere: no schema of it may run code of ours. */
@@ -84,11 +97,17 @@ static enum status configure(struct db *db, enum db_mode mode, struct error *err
 		sqlite3_wal_hook(db->handle, shorten_wal, NULL);
 		return db_exec(db, "PRAGMA synchronous = NORMAL", err);
 	}
-	status = db_exec(db, "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF", err);
-	if (!status && mode == DB_BUILD)
-		status = db_exec(db, "PRAGMA cache_size = -24000; PRAGMA locking_mode = EXCLUSIVE",
-				 err);
-	return status;
+	/*
+	 * The journal stays, and in a file: a command that breaks a rule is rolled back from it,
+	 * and a large command would fill the memory. It costs little, as a new file has no old
+	 * content.
+	 */
+	if (mode == DB_BUILD)
+		return db_exec(db,
+			       "PRAGMA synchronous = OFF; PRAGMA cache_size = -24000;"
+			       "PRAGMA locking_mode = EXCLUSIVE",
+			       err);
+	return STATUS_OK;
 }
 
 enum status db_open(const char *path, enum db_mode mode, struct db **ret, struct error *err)
@@ -100,6 +119,7 @@ enum status db_open(const char *path, enum db_mode mode, struct db **ret, struct
 
 	if (!db)
 		return error_no_memory(err);
+	db->mode = mode;
 	if (mode != DB_SHARED)
 		flags |= SQLITE_OPEN_CREATE;
 	code = sqlite3_open_v2(mode == DB_MEMORY ? ":memory:" : path, &db->handle, flags, NULL);
@@ -157,8 +177,25 @@ enum status db_statement(struct db *db, unsigned slot, const char *sql, sqlite3_
 
 enum status db_finish_build(struct db *db, struct error *err)
 {
-	return db_exec(db,
-		       "PRAGMA synchronous = FULL; PRAGMA locking_mode = NORMAL;"
-		       "PRAGMA journal_mode = WAL",
-		       err);
+	sqlite3_stmt *stmt = NULL;
+	bool wal = false;
+	int code;
+	enum status status =
+		db_exec(db, "PRAGMA synchronous = FULL; PRAGMA locking_mode = NORMAL", err);
+
+	if (status)
+		return status;
+	/* What cannot be had is no error to SQLite: it answers with the mode that it is in. */
+	code = sqlite3_prepare_v2(db->handle, "PRAGMA journal_mode = WAL", -1, &stmt, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW)
+		wal = sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+	else
+		status = db_error(db, code, "switch to a write-ahead log", err);
+	sqlite3_finalize(stmt);
+	if (!status && !wal)
+		status = error_set(err, STATUS_IO,
+				   "state database: no write-ahead log on this file system");
+	return status;
 }

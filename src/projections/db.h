@@ -1,7 +1,8 @@
 /*
  * One SQLite connection of the projection, with its errors in our words.
  *
- * A damaged file is STATUS_CORRUPT here; the projection answers that with a rebuild.
+ * A damaged file is STATUS_CORRUPT here; the projection answers that with a rebuild. Nobody else
+ * touched one that is private or being built: there the same failures are STATUS_IO.
  */
 #ifndef PROVENV_PROJECTIONS_DB_H
 #define PROVENV_PROJECTIONS_DB_H
@@ -15,7 +16,7 @@ struct db;
 
 enum db_mode {
 	DB_SHARED, /* an existing file: WAL, synchronous=NORMAL, no checkpoint on close */
-	DB_BUILD,  /* a new file that nobody else sees yet: journal in memory, no sync */
+	DB_BUILD,  /* a new file that nobody else sees yet: no sync; "": a temporary one */
 	DB_MEMORY, /* private, no file; @path is ignored */
 };
 
@@ -30,6 +31,12 @@ sqlite3 *db_handle(struct db *db);
 enum status db_exec(struct db *db, const char *sql, struct error *err);
 
 /*
+ * End the transaction, if one is open, and undo what it wrote. SQLite ends some by itself when a
+ * statement fails. Accepts NULL.
+ */
+void db_rollback(struct db *db);
+
+/*
  * The cached statement of @slot, prepared from @sql on first use, reset and without bindings.
  * It belongs to the connection: reset it after use, never finalise it.
  */
@@ -41,10 +48,14 @@ bool db_has_statement(const struct db *db, unsigned slot);
 /* Translate a failed SQLite result code. */
 enum status db_error(struct db *db, int code, const char *what, struct error *err);
 
-/* Has SQLite met damage in the file? Then a rebuild is the answer. */
+/* Say that the content is not what was written: CORRUPT, "state database: <what>". */
+enum status db_refuse(struct db *db, const char *what, struct error *err);
+
+/* Was damage met in the file? Then a rebuild is the answer. */
 bool db_damaged(const struct db *db);
 
-/* Leave the building mode: journal_mode=WAL, written through to the disk. */
+/* Leave the building mode: journal_mode=WAL, written through to the disk. IO when there can be no
+ * WAL on this file system. */
 enum status db_finish_build(struct db *db, struct error *err);
 
 enum { DB_SLOTS = 160 };

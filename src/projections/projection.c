@@ -43,8 +43,8 @@ struct projection {
 	struct event_reader *reader;
 	uint64_t seq;
 	int lock_fd;
+	char generation[POINTER_BYTES_MAX]; /* the one opened last; empty: none */
 	bool in_memory;
-	bool reading; /* a read transaction is open */
 	bool damaged;
 	enum projection_rebuilt rebuilt;
 };
@@ -58,7 +58,6 @@ static void close_db(struct projection *projection)
 {
 	db_close(projection->db);
 	projection->db = NULL;
-	projection->reading = false;
 }
 
 static void close_snapshot(struct projection *projection)
@@ -140,20 +139,22 @@ static enum status read_pointer(const struct projection *projection, char ret[PO
 /* Open the generation in force; `current` may move while we open. */
 static enum status open_current(struct projection *projection, struct error *err)
 {
+	memset(projection->generation, 0, sizeof(projection->generation));
 	for (unsigned i = 0; i < OPEN_TRIES; i++) {
-		char before[POINTER_BYTES_MAX], after[POINTER_BYTES_MAX];
+		char after[POINTER_BYTES_MAX];
 		AUTO(buf_release) struct buf path = BUF_INIT;
-		enum status status = read_pointer(projection, before, err);
+		enum status status = read_pointer(projection, projection->generation, err);
 
 		if (status)
 			return status;
-		state_path_of(projection, before, &path);
+		state_path_of(projection, projection->generation, &path);
 		if (!fs_exists(buf_str(&path)))
 			return error_set(err, STATUS_NOT_FOUND, "state: no generation");
 		status = db_open(buf_str(&path), DB_SHARED, &projection->db, err);
 		if (status)
 			return status;
-		if (!read_pointer(projection, after, err) && strcmp(before, after) == 0)
+		if (!read_pointer(projection, after, err) &&
+		    strcmp(projection->generation, after) == 0)
 			return STATUS_OK;
 		close_db(projection);
 	}
@@ -218,19 +219,22 @@ static enum status remove_if_old(void *context, const char *name, struct error *
 	AUTO(buf_release) struct buf path = BUF_INIT;
 	char current[POINTER_BYTES_MAX];
 
-	if (read_pointer(projection, current, err) || name[0] < '0' || name[0] > '9' ||
+	/* N.db, N.db-wal …, and what a crash left of a pointer being written. */
+	if (read_pointer(projection, current, err) || !strchr(".0123456789", name[0]) ||
 	    strncmp(name, current, strlen(current)) == 0)
 		return STATUS_OK;
 	state_path_of(projection, name, &path);
 	return fs_remove(buf_str(&path), err);
 }
 
-static void remove_old(struct projection *projection)
+static enum status remove_old(struct projection *projection, struct error *err)
 {
 	/* Not being able to remove them costs space, never correctness. */
 	if (flock(projection->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		(void)fs_list(store_state_dir(projection->store), remove_if_old, projection, NULL);
-	(void)flock(projection->lock_fd, LOCK_SH);
+	/* Changing the kind of lock loses the old one first, but nothing is open here to need it.
+	 */
+	return fs_lock(projection->lock_fd, "the state", false, BUILD_WAIT_MS, err);
 }
 
 static enum status next_generation(void *context, const char *name, struct error *err)
@@ -245,7 +249,8 @@ static enum status next_generation(void *context, const char *name, struct error
 	return STATUS_OK;
 }
 
-static enum status build_and_swap(struct projection *projection, struct error *err)
+static enum status build_and_swap(struct projection *projection, const char *seen,
+				  struct error *err)
 {
 	AUTO(buf_release) struct buf path = BUF_INIT;
 	AUTO(buf_release) struct buf pointer = BUF_INIT;
@@ -255,6 +260,10 @@ static enum status build_and_swap(struct projection *projection, struct error *e
 	enum status status =
 		fs_list(store_state_dir(projection->store), next_generation, &generation, err);
 
+	/* Nor the name that the pointer holds, whose file may be gone: others tell by it that the
+	 * pointer moved. */
+	if (!status)
+		status = next_generation(&generation, seen, err);
 	if (status)
 		return status;
 	buf_printf(&pointer, "%" PRIu64 ".db", generation);
@@ -276,8 +285,8 @@ static enum status build_and_swap(struct projection *projection, struct error *e
 	return status;
 }
 
-/* Build a new generation, one process at a time; @seen is the pointer that was found wanting. */
-static enum status build(struct projection *projection, const char *seen, struct error *err)
+/* Build a new generation, one process at a time; the one opened last was found wanting. */
+static enum status build(struct projection *projection, struct error *err)
 {
 	AUTO(buf_release) struct buf path = BUF_INIT;
 	char now[POINTER_BYTES_MAX] = "";
@@ -291,12 +300,11 @@ static enum status build(struct projection *projection, const char *seen, struct
 	if (status)
 		return status;
 	/* Another process may have built it while we waited. */
-	if (read_pointer(projection, now, NULL) == STATUS_OK && strcmp(now, seen) != 0)
+	if (read_pointer(projection, now, NULL) == STATUS_OK &&
+	    strcmp(now, projection->generation) != 0)
 		return STATUS_OK;
-	status = build_and_swap(projection, err);
-	if (!status)
-		remove_old(projection);
-	return status;
+	status = build_and_swap(projection, now, err);
+	return status ? status : remove_old(projection, err);
 }
 
 /* Does what @position says belong to this log? Sets why not. */
@@ -317,6 +325,15 @@ static enum projection_rebuilt judge(const struct projection *projection,
 	return REBUILT_NO;
 }
 
+static enum status loss_error(const struct projection *projection, const struct position *position,
+			      struct error *err)
+{
+	return error_set(err, STATUS_CORRUPT,
+			 "the log lost events %" PRIu64 "..%" PRIu64
+			 " (evidence: the state was built from them)",
+			 projection->snapshot->size + 1, position->seq);
+}
+
 static enum status apply_new(struct projection *projection, struct error *err)
 {
 	struct position position;
@@ -332,7 +349,7 @@ static enum status apply_new(struct projection *projection, struct error *err)
 	if (!status)
 		status = db_exec(projection->db, "COMMIT", err);
 	if (status)
-		(void)db_exec(projection->db, "ROLLBACK", NULL);
+		db_rollback(projection->db);
 	return status;
 }
 
@@ -346,9 +363,11 @@ static enum status catch_up(struct projection *projection, enum projection_rebui
 	struct position position;
 	enum status status = position_read(projection->db, &position, err);
 
+	if (status == STATUS_NO_MEMORY || status == STATUS_LOCKED)
+		return status;
 	if (status) {
 		*ret_why = REBUILT_DAMAGED;
-		return status == STATUS_NO_MEMORY ? status : STATUS_OK;
+		return STATUS_OK;
 	}
 	status = evlog_snapshot_open(store_log(projection->store), &projection->snapshot, err);
 	if (status)
@@ -357,10 +376,7 @@ static enum status catch_up(struct projection *projection, enum projection_rebui
 	if (*ret_why != REBUILT_NO)
 		return STATUS_OK;
 	if (position.seq > projection->snapshot->size)
-		return error_set(err, STATUS_CORRUPT,
-				 "the log lost events %" PRIu64 "..%" PRIu64
-				 " (evidence: the state was built from them)",
-				 projection->snapshot->size + 1, position.seq);
+		return loss_error(projection, &position, err);
 	if (position.seq < projection->snapshot->size)
 		status = apply_new(projection, err);
 	if (status == STATUS_CORRUPT && db_damaged(projection->db)) {
@@ -378,17 +394,16 @@ static enum status begin_reading(struct projection *projection, struct error *er
 
 	if (!status)
 		status = position_read(projection->db, &position, err);
-	if (status)
-		return status;
-	projection->reading = true;
-	projection->seq = position.seq;
-	if (position.seq > projection->snapshot->size) {
+	if (!status && position.seq > projection->snapshot->size) {
 		close_snapshot(projection);
 		status = evlog_snapshot_open(store_log(projection->store), &projection->snapshot,
 					     err);
 	}
 	if (status)
 		return status;
+	if (position.seq > projection->snapshot->size)
+		return loss_error(projection, &position, err);
+	projection->seq = position.seq;
 	if (!projection->reader)
 		return event_reader_new(projection->snapshot, &projection->reader, err);
 	event_reader_set_snapshot(projection->reader, projection->snapshot);
@@ -401,24 +416,22 @@ static enum status open_file(struct projection *projection, struct error *err)
 	enum projection_rebuilt why = REBUILT_NO;
 
 	for (unsigned i = 0; i < 2; i++) {
-		char seen[POINTER_BYTES_MAX] = "";
 		enum status status = open_current(projection, err);
 
 		if (status == STATUS_OK)
 			status = catch_up(projection, &why, err);
 		else if (status == STATUS_NOT_FOUND)
 			why = REBUILT_MISSING;
-		else if (status == STATUS_CORRUPT)
-			why = REBUILT_DAMAGED;
+		else if (status == STATUS_CORRUPT || (status == STATUS_IO && i == 0))
+			why = REBUILT_DAMAGED; /* if it is the directory, building fails too */
 		if (why == REBUILT_NO)
 			return status;
 		close_db(projection);
 		close_snapshot(projection);
-		(void)read_pointer(projection, seen, NULL);
 		projection->rebuilt = why;
 		if (i > 0)
 			break;
-		status = build(projection, seen, err);
+		status = build(projection, err);
 		if (status)
 			return status;
 		why = REBUILT_NO;
@@ -483,47 +496,53 @@ enum status projection_open(struct store *store, struct projection **ret, struct
 
 static void end_reading(struct projection *projection)
 {
-	if (projection->reading)
-		(void)db_exec(projection->db, "COMMIT", NULL);
-	projection->reading = false;
+	db_rollback(projection->db); /* it only read */
 	close_snapshot(projection);
 }
 
 enum status projection_refresh(struct projection *projection, struct error *err)
 {
 	enum projection_rebuilt why = REBUILT_NO;
+	struct error reason = ERROR_INIT;
 	enum status status;
 
 	end_reading(projection);
-	status = catch_up(projection, &why, err);
+	status = catch_up(projection, &why, &reason);
 	if (!status && why != REBUILT_NO) {
 		projection->damaged = true;
-		return error_set(err, STATUS_CORRUPT, "state: damaged while in use");
+		status = error_set(&reason, STATUS_CORRUPT, "state: damaged while in use");
 	}
 	if (!status)
-		status = begin_reading(projection, err);
+		status = begin_reading(projection, &reason);
+	if (status && err)
+		*err = reason;
+	return status;
+}
+
+static enum status rebuild_file(struct projection *projection, struct error *err)
+{
+	struct error reason = ERROR_INIT; /* that the new one must be looked for is no failure */
+	enum status status = build(projection, &reason);
+
+	if (!status)
+		status = open_file(projection, &reason);
+	if (status && err)
+		*err = reason;
 	return status;
 }
 
 enum status projection_rebuild(struct projection *projection, struct error *err)
 {
-	char seen[POINTER_BYTES_MAX] = "";
 	enum status status;
 
 	end_reading(projection);
 	close_db(projection);
-	if (projection->in_memory) {
-		status = build_in_memory(projection, err);
-	} else {
-		(void)read_pointer(projection, seen, NULL);
-		status = build(projection, seen, err);
-		if (!status)
-			status = open_file(projection, err);
-	}
-	projection->damaged = false;
-	projection->rebuilt = REBUILT_NO; /* asked for, so nothing to tell */
+	status = projection->in_memory ? build_in_memory(projection, err)
+				       : rebuild_file(projection, err);
 	if (!status)
 		status = begin_reading(projection, err);
+	projection->damaged = status != STATUS_OK;
+	projection->rebuilt = REBUILT_NO; /* asked for, so nothing to tell */
 	return status;
 }
 

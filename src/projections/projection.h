@@ -38,10 +38,17 @@ enum projection_rebuilt {
  */
 enum status projection_open(struct store *store, struct projection **ret, struct error *err);
 
-/* Bring it up to the end of the log again; everything read before is of the past then. */
+/*
+ * Bring it up to the end of the log again; everything read before is of the past then. After a
+ * failure nothing may be asked: only projection_damaged(), projection_rebuild() and
+ * projection_close() may be called.
+ */
 enum status projection_refresh(struct projection *projection, struct error *err);
 
-/* Throw the generation away and build a new one; used after damage was met. */
+/*
+ * Throw the generation away and build a new one; used after damage was met. When another process
+ * built one meanwhile, that one is taken. After a failure as projection_refresh().
+ */
 enum status projection_rebuild(struct projection *projection, struct error *err);
 
 /* Accepts NULL. */

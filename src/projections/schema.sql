@@ -1,12 +1,14 @@
 -- State at every moment of the log. One temporal table for each tag of the state model
 -- (store/state_model.h): a row is in force from event from_seq up to, not including, event to_seq;
 -- NULL means now. At most one row of a key is in force at a time.
+-- check_hash is over the rest: a position ahead of the log means loss, so a damaged one must not.
 CREATE TABLE position (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   schema_version INTEGER NOT NULL,
   log_id BLOB NOT NULL,
   seq INTEGER NOT NULL,
-  leaf_hash BLOB NOT NULL
+  leaf_hash BLOB NOT NULL,
+  check_hash BLOB NOT NULL
 );
 
 -- environment '' stands for the store: the active environment.
@@ -75,9 +77,8 @@ CREATE TABLE specification (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX specification_now ON specification (key) WHERE to_seq IS NULL;
 
--- No value stands here: value_seq, value_index name the event and the change that hold its bytes, and
--- from_seq is the event that put it in force. Every read goes through those events, so that a damaged
--- projection cannot show a value that was never written.
+-- No value stands here: value_seq, value_index name the event and the change that hold its bytes.
+-- Every read goes there, so that a damaged projection cannot show what was never written.
 CREATE TABLE variable (
   environment TEXT NOT NULL, profile TEXT NOT NULL, key TEXT NOT NULL,
   value_seq INTEGER NOT NULL, value_index INTEGER NOT NULL,

@@ -498,6 +498,8 @@ enum status state_value(const struct state_view *view, const struct variable *va
 		return contradiction(view, variable, err);
 	if (variable->value_seq != variable->seq) {
 		status = event_reader_get(reader, variable->value_seq, &event, err);
+		if (status == STATUS_NOT_FOUND)
+			return contradiction(view, variable, err);
 		if (status)
 			return status;
 	}

@@ -111,7 +111,8 @@ static_assert((int)SLOT_END + 2 <= (int)DB_SLOTS, "every statement has a slot");
 
 /*
  * Keys in force at a past event without reading the whole history: step from key to key by index,
- * and for each take its last row up to that event.
+ * and for each take its last row up to that event. CROSS JOIN holds the planner to that order of
+ * work, which is also the order of the keys.
  */
 static const char variables_at[] =
 	"WITH RECURSIVE k(key) AS ("
@@ -119,7 +120,7 @@ static const char variables_at[] =
 	" UNION ALL SELECT (SELECT min(key) FROM variable"
 	"  WHERE environment = ?1 AND profile = ?2 AND key > k.key) FROM k WHERE k.key IS NOT NULL) "
 	"SELECT v.environment, v.profile, v.key, v.value_seq, v.value_index, v.sealed, v.expand,"
-	" v.from_seq FROM k JOIN variable v ON v.environment = ?1 AND v.profile = ?2"
+	" v.from_seq FROM k CROSS JOIN variable v ON v.environment = ?1 AND v.profile = ?2"
 	" AND v.key = k.key AND v.from_seq = (SELECT max(from_seq) FROM variable"
 	"  WHERE environment = ?1 AND profile = ?2 AND key = k.key AND from_seq <= ?3) "
 	"WHERE v.to_seq IS NULL OR v.to_seq > ?3";

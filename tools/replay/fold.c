@@ -24,10 +24,6 @@
 
 #include "base/banned.h"
 
-enum {
-	BASE_CHAIN_MAX = 64 /* as many profiles fall through to each other at most */
-};
-
 struct folding {
 	struct fold *fold;
 	struct event_reader *targets;
@@ -224,9 +220,10 @@ static enum status base_acyclic(const struct folding *folding, bool *ret)
 	struct slice at = text(folding, FIELD_BASE);
 	struct slice value;
 
+	/* Ends: what stands forms no circle, so a new one leads through the profile itself. */
 	*ret = true;
-	for (unsigned i = 0; at.len && *ret; i++) {
-		*ret = i < BASE_CHAIN_MAX && !slice_equal(at, profile(folding)) &&
+	while (at.len && *ret) {
+		*ret = !slice_equal(at, profile(folding)) &&
 		       there(folding, TAG_PROFILE, environment(folding), at, &value);
 		if (*ret)
 			at = base_in(value);
