@@ -2,9 +2,9 @@
  * The one way a command writes; see commit.h and README.md.
  *
  * Order: plan on what was read → policy → (dry run ends here) → lock → read again → the active pair
- * and --if-head still hold → plan again → seal → append → catch up. A command id used before turns
- * the second half into a comparison: the plan is made from the state, the head and the clock before
- * that command and must equal what it appended.
+ * and --if-head still hold → plan again, if the log moved → seal → append → catch up. A command id
+ * used before turns the second half into a comparison: the plan is made from the state, the head
+ * and the clock before that command and must equal what it appended.
  *
  * Once appended, nothing is a failure any more: a caller that sees one may run the command again.
  */
@@ -408,11 +408,22 @@ static enum status repeat(struct writing *writing, uint64_t first, struct outcom
 	return STATUS_OK;
 }
 
+/* The plan as of now. When nobody wrote since it was made, it is the one that there is. */
+static enum status plan_again(struct writing *writing, uint64_t planned_at, struct error *err)
+{
+	enum status status;
+
+	if (writing->session->log->size == planned_at)
+		return STATUS_OK;
+	status = make_plan(writing, err);
+	return status ? status : check_policy(writing, false, err);
+}
+
 /* Second half: under the write lock. */
 static enum status carry_out(struct writing *writing, struct outcome *ret, struct error *err)
 {
 	struct session *session = writing->session;
-	uint64_t first;
+	uint64_t first, planned_at = session->log->size;
 	enum status status = read_again(session, err);
 
 	if (!status)
@@ -427,9 +438,7 @@ static enum status carry_out(struct writing *writing, struct outcome *ret, struc
 	if (!status)
 		status = check_clock(writing, err);
 	if (!status)
-		status = make_plan(writing, err);
-	if (!status)
-		status = check_policy(writing, false, err);
+		status = plan_again(writing, planned_at, err);
 	if (status)
 		return status;
 	if (plan_is_empty(&writing->plan)) {

@@ -641,21 +641,40 @@ enum status specification_check(const struct payload *specification, struct erro
 
 /* Names of secrets. */
 
+/* A length and the last letter tell most words apart, so that an import is not slowed by this. */
+struct secret_word {
+	const char *text;
+	size_t len;
+	bool alone; /* the others also end a longer word: PGPASSWORD; but a MONKEY is no KEY */
+};
+
+#define WORD(text) text, sizeof(text) - 1
+
 static bool is_secret_word(const char *word, size_t len)
 {
-	static const char *const whole[] = { "KEY", "PASS", "PWD", "SECRETS", "PASSWORDS" };
-	/* These also end a longer word: PGPASSWORD, AUTHTOKEN; but a MONKEY is no KEY. */
-	static const char *const endings[] = { "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET",
-					       "TOKEN",    "APIKEY", "CREDENTIAL", "CREDENTIALS" };
+	static const struct secret_word words[] = {
+		{ WORD("KEY"),         true  },
+                { WORD("PASS"),        true  },
+		{ WORD("PWD"),         true  },
+                { WORD("SECRETS"),     true  },
+		{ WORD("PASSWORDS"),   true  },
+                { WORD("PASSWORD"),    false },
+		{ WORD("PASSWD"),      false },
+                { WORD("PASSPHRASE"),  false },
+		{ WORD("SECRET"),      false },
+                { WORD("TOKEN"),       false },
+		{ WORD("APIKEY"),      false },
+                { WORD("CREDENTIAL"),  false },
+		{ WORD("CREDENTIALS"), false },
+	};
 
-	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
-		if (len == strlen(whole[i]) && strncasecmp(word, whole[i], len) == 0)
-			return true;
-	}
-	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-		size_t known = strlen(endings[i]);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		size_t known = words[i].len;
 
-		if (len >= known && strncasecmp(word + (len - known), endings[i], known) == 0)
+		if (len < known || (words[i].alone && len > known))
+			continue;
+		if ((word[len - 1] & ~0x20) == words[i].text[known - 1] &&
+		    strncasecmp(word + (len - known), words[i].text, known) == 0)
 			return true;
 	}
 	return false;

@@ -239,10 +239,14 @@ static enum status make_rows(struct merkle_frontier *frontier, const struct evlo
 		return error_no_memory(err);
 	next = ret->bytes;
 	for (size_t i = 0; i < count; i++) {
-		uint8_t hash[HASH_BYTES];
+		const uint8_t *hash = entries[i].leaf_hash;
+		uint8_t computed[HASH_BYTES];
 		size_t len;
 
-		merkle_leaf_hash(entries[i].leaf, hash);
+		if (!hash) {
+			merkle_leaf_hash(entries[i].leaf, computed);
+			hash = computed;
+		}
 		len = (size_t)merkle_frontier_append(frontier, hash, next) * HASH_BYTES;
 		ret->rows[i] = slice_of(next, len);
 		next += len;

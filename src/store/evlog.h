@@ -31,6 +31,7 @@ struct evlog_snapshot;
 /* One event to append. Borrowed for the call. */
 struct evlog_entry {
 	struct slice leaf;
+	const uint8_t *leaf_hash;  /* HASH_BYTES, merkle_leaf_hash() of it; NULL: not known yet */
 	const uint8_t *command_id; /* COMMAND_ID_BYTES */
 	bool starts_command;       /* first part of its command */
 	bool registry;             /* event_is_registry() */

@@ -32,15 +32,15 @@ enum {
 	COUNTER_AT = LOG_ID_AT + LOG_ID_BYTES,
 	SIZE_AT = COUNTER_AT + 8,
 	ROOT_AT = SIZE_AT + 8,
-	RECORD_END = ROOT_AT + HASH_BYTES,
-	SUM_AT = HEADFILE_SLOT_BYTES - HASH_BYTES,
+	SUM_AT = ROOT_AT + HASH_BYTES,
+	SLOT_END = SUM_AT + HASH_BYTES, /* zeros from here on */
 	LOCK_WAIT_MS = 2000,
 	/* Reading takes no lock: both slots can be half-written only if two writers follow each
 	 * other within one read, so that a second look finds at least one whole. */
 	READ_ATTEMPTS = 3,
 };
 
-static_assert(RECORD_END <= SUM_AT, "a record fits its slot");
+static_assert((int)SLOT_END <= (int)HEADFILE_SLOT_BYTES, "a record fits its slot");
 static_assert(crypto_hash_sha256_BYTES == HASH_BYTES, "the checksum is SHA-256");
 
 static const uint8_t magic[MAGIC_BYTES] = { 'P', 'V', 'H', 'E', 'A', 'D', '0', '1' };
@@ -71,7 +71,7 @@ static void encode_slot(const struct head_record *record, uint64_t counter,
 	crypto_hash_sha256(ret + SUM_AT, ret, SUM_AT);
 }
 
-/* The zeros between record and checksum are covered by comparing with what we would write. */
+/* The zeros are covered by comparing with what we would write. */
 static struct slot decode_slot(const uint8_t bytes[HEADFILE_SLOT_BYTES])
 {
 	struct slot slot = { .counter = load_u64be(bytes + COUNTER_AT) };
@@ -95,8 +95,6 @@ static enum status read_once(int fd, const char *path, struct head_file *ret, st
 
 	if (status)
 		return status;
-	for (size_t i = 0; i < len; i++)
-		file.untouched = file.untouched && bytes[i] == 0;
 	for (unsigned i = 0; i < SLOTS; i++) {
 		struct slot slot = decode_slot(bytes + (size_t)i * HEADFILE_SLOT_BYTES);
 
@@ -104,7 +102,10 @@ static enum status read_once(int fd, const char *path, struct head_file *ret, st
 			continue;
 		file.newest = slot;
 		file.newest_at = i;
+		file.untouched = false;
 	}
+	for (size_t i = 0; i < len && file.untouched; i++)
+		file.untouched = bytes[i] == 0;
 	*ret = file;
 	return STATUS_OK;
 }

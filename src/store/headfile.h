@@ -2,10 +2,9 @@
  * The last acknowledged (size, root), outside LMDB: STORE/head, and the user's checkpoint file.
  *
  * Two 512-byte slots, written in turn; each: "PVHEAD01" ‖ log_id[16] ‖ u64be counter ‖ u64be size ‖
- * root[32] ‖ zeros ‖ SHA-256 of all before in the last 32 bytes. The valid slot with the greater
- * counter counts, so a torn write costs one step, never the file. Moved forward under a lock and
- * never backward: two writers may finish in either order. No sync of its own; it is evidence, not
- * data.
+ * root[32] ‖ SHA-256 of all before ‖ zeros. The valid slot with the greater counter counts, so a
+ * torn write costs one step, never the file. Moved forward under a lock and never backward: two
+ * writers may finish in either order. No sync of its own; it is evidence, not data.
  */
 #ifndef PROVENV_STORE_HEADFILE_H
 #define PROVENV_STORE_HEADFILE_H

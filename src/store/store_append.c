@@ -46,9 +46,8 @@ struct tail {
 struct batch {
 	struct buf leaves;
 	size_t *ends; /* of each leaf, in `leaves` */
+	uint8_t (*hashes)[HASH_BYTES];
 	struct evlog_entry *entries;
-	uint8_t first_hash[HASH_BYTES];
-	uint8_t last_hash[HASH_BYTES];
 	uint64_t time_ms;
 };
 
@@ -61,6 +60,7 @@ static void batch_release(struct batch *batch)
 {
 	buf_release(&batch->leaves);
 	free(batch->ends);
+	free(batch->hashes);
 	free(batch->entries);
 }
 
@@ -203,9 +203,7 @@ static enum status batch_add(struct batch *batch, const struct event *event,
 		status = leaf_sign(signer, scratch, err);
 	if (status)
 		return status;
-	merkle_leaf_hash(buf_slice(scratch), batch->last_hash);
-	if (index == 0)
-		memcpy(batch->first_hash, batch->last_hash, HASH_BYTES);
+	merkle_leaf_hash(buf_slice(scratch), batch->hashes[index]);
 	buf_append_slice(&batch->leaves, buf_slice(scratch));
 	if (batch->leaves.len > COMMAND_BYTES_MAX)
 		return error_set(err, STATUS_USAGE, "the command is over the limit of %d bytes",
@@ -222,8 +220,9 @@ static enum status batch_build(struct batch *batch, const struct store *store,
 	struct event event = { .claimed_ms = command->claimed_ms, .reason = command->reason };
 
 	batch->ends = calloc(command->count, sizeof(*batch->ends));
+	batch->hashes = calloc(command->count, sizeof(*batch->hashes));
 	batch->entries = calloc(command->count, sizeof(*batch->entries));
-	if (!batch->ends || !batch->entries)
+	if (!batch->ends || !batch->hashes || !batch->entries)
 		return error_no_memory(err);
 	batch->time_ms = event.claimed_ms > tail->time_ms ? event.claimed_ms : tail->time_ms;
 	event.time_ms = batch->time_ms;
@@ -231,20 +230,19 @@ static enum status batch_build(struct batch *batch, const struct store *store,
 	memcpy(event.log_id, store->log_id, LOG_ID_BYTES);
 	memcpy(event.key_id, signer->key_id, KEY_ID_BYTES);
 	memcpy(event.command_id, command->command_id, COMMAND_ID_BYTES);
-	memcpy(batch->last_hash, tail->leaf_hash, HASH_BYTES);
 	for (size_t i = 0; i < command->count; i++) {
 		enum status status;
 
 		event.seq = tail->size + 1 + i;
 		event.part = (uint32_t)i + 1;
 		event.payload = command->payloads[i];
-		memcpy(event.prev, batch->last_hash, HASH_BYTES);
+		memcpy(event.prev, i ? batch->hashes[i - 1] : tail->leaf_hash, HASH_BYTES);
 		status = batch_add(batch, &event, signer, &scratch, err);
 		if (status)
 			return status;
 		/* Event 1 names the log; it cannot name itself. */
 		if (event.seq == 1)
-			memcpy(event.log_id, batch->first_hash, LOG_ID_BYTES);
+			memcpy(event.log_id, batch->hashes[0], LOG_ID_BYTES);
 	}
 	return STATUS_OK;
 }
@@ -257,6 +255,7 @@ static void batch_fill_entries(struct batch *batch, const struct store_command *
 	for (size_t i = 0; i < command->count; i++) {
 		batch->entries[i] = (struct evlog_entry){
 			.leaf = slice_of(batch->leaves.data + start, batch->ends[i] - start),
+			.leaf_hash = batch->hashes[i],
 			.command_id = command->command_id,
 			.starts_command = i == 0,
 			.registry = event_is_registry(command->payloads[i].type),
@@ -319,7 +318,7 @@ enum status store_append(struct store *store, const struct signer *signer, uint6
 	if (status)
 		return status;
 	if (size == 0) {
-		memcpy(store->log_id, batch.first_hash, LOG_ID_BYTES);
+		memcpy(store->log_id, batch.hashes[0], LOG_ID_BYTES);
 		evidence_name_checkpoint(&store->evidence, store->log_id, store_path(store));
 	}
 	acknowledge(store);
@@ -328,6 +327,6 @@ enum status store_append(struct store *store, const struct signer *signer, uint6
 		.last_seq = size + command->count,
 		.time_ms = batch.time_ms,
 	};
-	memcpy(ret->leaf_hash, batch.last_hash, HASH_BYTES);
+	memcpy(ret->leaf_hash, batch.hashes[command->count - 1], HASH_BYTES);
 	return STATUS_OK;
 }
