@@ -1,7 +1,8 @@
 /*
  * A direct-mapped round-robin cache of decoded events; see event_reader.h.
  *
- * Each slot owns a copy of its leaf, since LMDB memory must not outlive its snapshot.
+ * Each slot owns a copy of its leaf, since LMDB memory must not outlive its snapshot. Slots are made
+ * when they are first needed: most readers read an event or two.
  */
 #include "store/event_reader.h"
 
@@ -30,7 +31,7 @@ struct slot {
 struct event_reader {
 	struct evlog_snapshot *snapshot;
 	size_t next; /* slot to be reused */
-	struct slot slots[EVENT_READER_SLOTS];
+	struct slot *slots[EVENT_READER_SLOTS]; /* NULL: never used */
 };
 
 enum status event_reader_new(struct evlog_snapshot *snapshot, struct event_reader **ret,
@@ -49,9 +50,10 @@ void event_reader_free(struct event_reader *reader)
 {
 	if (!reader)
 		return;
-	for (size_t i = 0; i < EVENT_READER_SLOTS; i++) {
-		buf_release(&reader->slots[i].leaf);
-		event_decoder_free(reader->slots[i].decoder);
+	for (size_t i = 0; i < EVENT_READER_SLOTS && reader->slots[i]; i++) {
+		buf_release(&reader->slots[i]->leaf);
+		event_decoder_free(reader->slots[i]->decoder);
+		free(reader->slots[i]);
 	}
 	free(reader);
 }
@@ -112,13 +114,17 @@ enum status event_reader_get(struct event_reader *reader, uint64_t seq,
 	struct slot *slot;
 	enum status status;
 
-	for (size_t i = 0; i < EVENT_READER_SLOTS; i++) {
-		if (reader->slots[i].seq == seq && seq) {
-			*ret = &reader->slots[i].event;
+	for (size_t i = 0; i < EVENT_READER_SLOTS && reader->slots[i]; i++) {
+		if (reader->slots[i]->seq == seq && seq) {
+			*ret = &reader->slots[i]->event;
 			return STATUS_OK;
 		}
 	}
-	slot = &reader->slots[reader->next];
+	if (!reader->slots[reader->next])
+		reader->slots[reader->next] = calloc(1, sizeof(*slot));
+	slot = reader->slots[reader->next];
+	if (!slot)
+		return error_no_memory(err);
 	slot->seq = 0;
 	status = slot_fill(reader, slot, seq, err);
 	if (status)
