@@ -120,6 +120,16 @@ static void verify_json(struct invocation *inv, const struct verify_result *resu
 		json_pair_uint(&json, "since", result->since);
 	json_pair_bool(&json, "newer", audit->newer);
 	json_pair_uint(&json, "secrets_checked", result->secrets_checked);
+	json_key(&json, "accepted_losses");
+	json_array(&json);
+	for (size_t i = 0; i < result->accepted_count; i++) {
+		json_object(&json);
+		json_pair_uint(&json, "seq", result->accepted[i].seq);
+		json_pair_uint(&json, "expected_size", result->accepted[i].expected_size);
+		json_pair_uint(&json, "generation", result->accepted[i].generation);
+		json_end(&json);
+	}
+	json_end(&json);
 	json_key(&json, "violations");
 	json_array(&json);
 	for (size_t i = 0; i < result->violation_count; i++) {
@@ -156,13 +166,19 @@ static void verify_text(struct invocation *inv, const struct verify_result *resu
 		buf_printf(out, "secrets:      %" PRIu64 " opened\n", result->secrets_checked);
 	if (audit->newer)
 		buf_append_str(out, "note:         events of a later provenv are in the log\n");
+	for (size_t i = 0; i < result->accepted_count; i++)
+		buf_printf(out,
+			   "accepted:     event %" PRIu64 " accepted that of %" PRIu64
+			   " events only %" PRIu64 " were left\n",
+			   result->accepted[i].seq, result->accepted[i].expected_size,
+			   result->accepted[i].seq - 1);
 	for (size_t i = 0; i < result->violation_count; i++)
 		buf_printf(out, "no effect:    event %" PRIu64 " broke the rule %s\n",
 			   result->violations[i].seq, apply_rule_name(result->violations[i].rule));
 	if (!audit->ok && audit->valid_size)
 		buf_printf(out,
 			   "valid up to:  event %" PRIu64
-			   "; recover it with: provenv-replay salvage\n",
+			   "; can it be mended? provenv doctor -n; else: provenv-replay salvage\n",
 			   audit->valid_size);
 }
 
@@ -274,9 +290,7 @@ static enum status cmd_doctor(struct invocation *inv, struct error *err)
 
 	if (size)
 		return accept_loss(inv, size, err);
-	status = invocation_open(inv, SESSION_STATE, &session, err);
-	if (!status)
-		status = op_doctor(&session, inv->session.dry_run, &findings, &count, err);
+	status = op_doctor(&inv->session, &session, &findings, &count, err);
 	if (!status) {
 		inv->verdict = true;
 		doctor_print(inv, findings, count);
@@ -368,8 +382,10 @@ const struct command commands_store[] = {
          .options = doctor_options,
          .summary = "look the store over and mend what is derived",
          .details =
-			"With -n nothing is mended. --accept-loss=SIZE is the way out when events at "
-			"the end are lost for good: it is recorded in the log for ever.", .run = cmd_doctor,
+			"Every event is checked first, as by verify; when one is damaged nothing is "
+			"mended (exit 9). With -n it is only told. --accept-loss=SIZE is the way out "
+			"when events at the end are lost for good: it is recorded in the log for "
+			"ever, and --confirm takes the name of your key.", .run = cmd_doctor,
 	 },
 	{
          .group = "rebuild",

@@ -54,6 +54,17 @@ static void note_ref(struct buf *notes, const struct ref_told *told)
 		   told->point.moved ? ", the last of its command" : "");
 }
 
+/* A writer learns here that what tells of lost events does not: its own write is safe. */
+static void note_evidence(struct invocation *inv, const struct session *session)
+{
+	const char *note = session->store ? store_evidence_note(session->store) : NULL;
+
+	if (!note || !(inv->command->flags & COMMAND_WRITES))
+		return;
+	text_append_printable(&inv->notes, slice_str(note));
+	buf_append_str(&inv->notes, "; see: provenv doctor\n");
+}
+
 void invocation_close(struct invocation *inv, struct session *session)
 {
 	if (session->projection) {
@@ -63,6 +74,7 @@ void invocation_close(struct invocation *inv, struct session *session)
 	}
 	for (size_t i = 0; i < session->told_count; i++)
 		note_ref(&inv->notes, &session->told[i]);
+	note_evidence(inv, session);
 	session_close(session);
 }
 

@@ -21,14 +21,23 @@
 #include "ops/session.h"
 #include "projections/projection.h"
 #include "projections/state.h"
+#include "store/audit.h"
 #include "store/event.h"
 #include "store/evlog.h"
+#include "store/evlog_lmdb.h"
+#include "store/paths.h"
 #include "store/registry.h"
+#include "store/reindex.h"
 #include "store/state_model.h"
 #include "store/store.h"
 #include "store/vault.h"
 
 #include "base/banned.h"
+
+enum {
+	/* Of milliseconds: some seventeen minutes, so that the number still tells the time. */
+	GENERATION_CHANCE = 1 << 20,
+};
 
 struct doctor {
 	struct session *session;
@@ -82,13 +91,121 @@ static enum status look_at_place(struct doctor *doctor, struct error *err)
 	return status;
 }
 
+static enum status see_salvage(struct error *err)
+{
+	return error_hint(err, STATUS_CORRUPT,
+			  "keep a copy of the store, then see provenv-replay salvage");
+}
+
+static enum status audit(const char *store_path, struct audit_report *ret, struct error *err)
+{
+	static const struct audit_options options;
+	AUTO(buf_release) struct buf log = BUF_INIT;
+	enum status status;
+
+	fs_join(&log, store_path, "log");
+	status = buf_status(&log, err);
+	if (status)
+		return status;
+	return audit_log(buf_str(&log), (struct evlog_lmdb_options){ .read_only = true }, &options,
+			 ret, err);
+}
+
+static enum status say_table(struct doctor *doctor, bool bad, const char *what, bool mended,
+			     struct error *err)
+{
+	struct finding finding = { .bad = true, .mended = mended, .hint = "" };
+	char text[128];
+
+	if (!bad)
+		return STATUS_OK;
+	(void)snprintf(text, sizeof(text), "%s %s", what,
+		       mended ? "was rebuilt: it was not what the events say"
+			      : "is not what the events say");
+	finding.text = session_str(doctor->session, slice_str(text));
+	if (!mended)
+		finding.hint = "provenv doctor rebuilds it";
+	return add(doctor, &finding, err);
+}
+
+/*
+ * The audit found something. If it is in what follows from the events, they themselves being whole,
+ * it can be mended.
+ */
+static enum status mend_tables(struct doctor *doctor, const char *store_path,
+			       const struct audit_report *found, struct error *err)
+{
+	struct reindex_report report;
+	struct audit_report after;
+	enum status status =
+		reindex_store(store_path, !doctor->dry_run, WRITE_LOCK_WAIT_MS, &report, err);
+
+	if (status == STATUS_CORRUPT)
+		return see_salvage(err);
+	if (status)
+		return status;
+	if (!report.tree && !report.commands && !report.registry) {
+		(void)error_set(err, STATUS_CORRUPT, "%s", found->message);
+		return see_salvage(err);
+	}
+	status = say_table(doctor, report.tree, "the tree of the log", report.mended, err);
+	if (!status)
+		status = say_table(doctor, report.commands, "the index of commands", report.mended,
+				   err);
+	if (!status)
+		status = say_table(doctor, report.registry, "the index of the key registry",
+				   report.mended, err);
+	if (status || doctor->dry_run)
+		return status;
+	status = audit(store_path, &after, err);
+	if (status || after.ok)
+		return status;
+	(void)error_set(err, STATUS_CORRUPT, "%s", after.message);
+	return see_salvage(err);
+}
+
+/* Before the store is opened, which damaged tables may prevent. */
+static enum status look_at_log(struct doctor *doctor, struct error *err)
+{
+	AUTO(buf_release) struct buf path = BUF_INIT;
+	struct audit_report report;
+	enum status status = paths_find_store(doctor->session->options->store_dir, &path, err);
+
+	if (!status)
+		status = audit(buf_str(&path), &report, err);
+	if (status)
+		return status;
+	if (report.ok)
+		return say(doctor, false, "the events are whole, tree and indexes are theirs", "",
+			   err);
+	return mend_tables(doctor, buf_str(&path), &report, err);
+}
+
+/*
+ * Head and checkpoint agree with the log as far as they can be used; one that cannot is never
+ * written to but here.
+ */
 static enum status look_at_evidence(struct doctor *doctor, struct error *err)
 {
-	const char *note = store_evidence_note(doctor->session->store);
+	struct store *store = doctor->session->store;
+	struct finding finding = { .bad = true, .hint = "provenv doctor replaces it" };
+	const char *note = store_evidence_note(store);
+	struct error why = ERROR_INIT;
+	enum status status;
 
-	if (!note || !*note)
+	if (!note)
 		return say(doctor, false, "head file and checkpoint agree with the log", "", err);
-	return say(doctor, true, note, "the next write brings them up to date", err);
+	finding.text = session_str(doctor->session, slice_str(note));
+	if (doctor->dry_run)
+		return add(doctor, &finding, err);
+	status = store_lock(store, WRITE_LOCK_WAIT_MS, &why);
+	if (!status) {
+		status = store_reset_evidence(store, &why);
+		store_unlock(store);
+	}
+	finding.mended = status == STATUS_OK;
+	finding.hint = status ? session_str(doctor->session, slice_str(why.text)) : "";
+	return add(doctor, &finding, err);
 }
 
 /* A vault file whose command never became an event, or a temporary file of a write that was cut
@@ -183,20 +300,35 @@ static enum status look_at_violations(struct doctor *doctor, struct error *err)
 	return say(doctor, true, text, "look at it: provenv show SEQ", err);
 }
 
-enum status op_doctor(struct session *session, bool dry_run, struct finding **ret,
-		      size_t *ret_count, struct error *err)
+static enum status look_at_rest(struct doctor *doctor, struct error *err)
 {
-	struct doctor doctor = { .session = session, .dry_run = dry_run };
-	enum status status = look_at_place(&doctor, err);
+	struct session *session = doctor->session;
+	enum status status = session_open(session->options, SESSION_STATE, session, err);
 
 	if (!status)
-		status = look_at_evidence(&doctor, err);
+		status = look_at_place(doctor, err);
 	if (!status)
-		status = look_at_state(&doctor, err);
+		status = look_at_evidence(doctor, err);
 	if (!status)
-		status = look_at_violations(&doctor, err);
+		status = look_at_state(doctor, err);
+	if (!status)
+		status = look_at_violations(doctor, err);
 	if (!status && !store_is_read_only(session->store))
-		status = look_at_vault(&doctor, err);
+		status = look_at_vault(doctor, err);
+	return status;
+}
+
+enum status op_doctor(const struct session_options *options, struct session *session,
+		      struct finding **ret, size_t *ret_count, struct error *err)
+{
+	struct doctor doctor = { .session = session, .dry_run = options->dry_run };
+	enum status status;
+
+	session->options = options;
+	status = look_at_log(&doctor, err);
+	/* A dry run cannot look through tables that it left damaged. */
+	if (!status && (doctor.count == 0 || !doctor.items[0].bad || doctor.items[0].mended))
+		status = look_at_rest(&doctor, err);
 	if (status)
 		return status;
 	*ret = doctor.items;
@@ -258,6 +390,22 @@ static enum status check_acceptance(const struct session *session, uint64_t size
 			  name);
 }
 
+/*
+ * A number that no generation had, not even in the events that are lost. These cannot be asked, and
+ * any of them may have been a recovery; nor does their number bound the numbers they used, since
+ * losses before them may have been greater. So it is the time, which comes once, and some chance in
+ * case the clock was put back together with the log. See docs/decisions/0015-accepted-loss.md.
+ */
+static uint64_t new_generation(uint64_t last, uint64_t now_ms)
+{
+	uint8_t bytes[4];
+	uint64_t chance;
+
+	rng_bytes(bytes, sizeof(bytes));
+	chance = load_u32be(bytes) % GENERATION_CHANCE;
+	return (now_ms > last ? now_ms : last) + 1 + chance;
+}
+
 static enum status append_recovered(struct session *session, struct store_receipt *ret,
 				    struct error *err)
 {
@@ -270,12 +418,12 @@ static enum status append_recovered(struct session *session, struct store_receip
 		.reason = slice_str(session->options->reason),
 		.claimed_ms = clock_now_ms(),
 	};
-	uint64_t generation = registry_generation_at(registry, session->log->size);
-
 	payload_init(&payload, EVENT_STORE_RECOVERED);
 	payload_uint(&payload, FIELD_EXPECTED_SIZE, loss->expected_size);
 	payload_text(&payload, FIELD_EXPECTED_ROOT, slice_of(loss->expected_root, HASH_BYTES));
-	payload_uint(&payload, FIELD_GENERATION, generation + 1);
+	payload_uint(&payload, FIELD_GENERATION,
+		     new_generation(registry_generation_at(registry, session->log->size),
+				    command.claimed_ms));
 	rng_uuid7(command.claimed_ms, command.command_id);
 	return store_append(session->store, &session->signer, session->log->size, &command, ret,
 			    err);

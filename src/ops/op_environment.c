@@ -170,9 +170,10 @@ enum status decide_environment_edit(struct session *session, const void *args, s
 
 	if (!status)
 		status = fill_changed(session, &environment, &was, err);
+	if (status)
+		return status;
 	is = was;
-	if (!status)
-		status = set_texts(session, &is, wanted, err);
+	status = set_texts(session, &is, wanted, err);
 	if (!status)
 		status = payload_same(&was, &is, &equal, err);
 	if (status || equal)

@@ -45,12 +45,22 @@ struct verify_args {
 	void *context;
 };
 
+/* A loss that an admin accepted: generation `generation` begins with event `seq`. */
+struct accepted_loss {
+	uint64_t seq; /* of store.recovered: events before it were kept */
+	uint64_t expected_size;
+	uint64_t generation;
+};
+
 struct verify_result {
 	struct audit_report audit;
 	enum completeness completeness;
-	const char *completeness_note; /* what evidence was looked at */
-	uint64_t since;                /* events taken as checked before */
-	struct violation *violations;  /* empty where state cannot be told */
+	const char *completeness_note;  /* what evidence was looked at */
+	char lost[256];                 /* what the checkpoint has and the log does not, or empty */
+	uint64_t since;                 /* events taken as checked before */
+	struct accepted_loss *accepted; /* in the session's arena */
+	size_t accepted_count;
+	struct violation *violations; /* empty where state cannot be told */
 	size_t violation_count;
 	uint64_t secrets_checked; /* deep */
 	struct buf deep_note;     /* first finding of the deep check */
@@ -78,16 +88,21 @@ struct finding {
 };
 
 /*
- * Look the store over and mend what is derived: leftovers in staging/, orphans in vault/, old
- * generations and damage of the state.
+ * Look the store over and mend what is derived: the log's tree and indexes, head file and this
+ * user's checkpoint, the state, and what crashes left in vault/. Every event is checked first, as
+ * op_verify() does it. With options->dry_run it is only told; where the store cannot be opened
+ * before its indexes are mended, the telling ends there.
+ *
+ * @session  zeroed; opened here, to be closed by the caller; the findings live in its arena
+ * CORRUPT   the events themselves are damaged, or some are lost: nothing is mended
  */
-enum status op_doctor(struct session *session, bool dry_run, struct finding **ret,
-		      size_t *ret_count, struct error *err);
+enum status op_doctor(const struct session_options *options, struct session *session,
+		      struct finding **ret, size_t *ret_count, struct error *err);
 
 /*
  * Accept that the end of the log is lost: append store.recovered, reset head and checkpoint.
  * @size          the size the log has now, as the user read it from the error: must match
- * UNCONFIRMED  no reason, or --confirm does not name the active environment
+ * UNCONFIRMED  no reason, or --confirm does not name the signer's key
  * USAGE        nothing is lost, or @size is not the log's size
  */
 enum status op_accept_loss(const struct session_options *options, uint64_t size,

@@ -6,16 +6,21 @@
  * beforehand.
  */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "ops/op_store.h"
 #include "ops/secrets.h"
 #include "ops/session.h"
@@ -51,13 +56,74 @@ static void verifying_release(struct verifying *verifying)
 	buf_release(&verifying->store);
 }
 
-/* A checkpoint from outside: it must be this log's, and says from where to check. */
+/*
+ * Of which generation of this log is the checkpoint? Its key signed it, so that an origin of
+ * another log, or none, is no mistake of ours.
+ */
+static enum status generation_of(const struct verifying *verifying,
+				 const struct checkpoint *checkpoint, uint64_t *ret)
+{
+	const uint8_t *log_id = store_log_id(verifying->session->store);
+	const char *digits = strrchr(checkpoint->origin, '/');
+	char origin[ORIGIN_BYTES_MAX];
+	uint64_t generation;
+
+	if (digits && text_to_u64(slice_str(digits + 1), &generation)) {
+		checkpoint_origin(log_id, generation, origin);
+		if (strcmp(origin, checkpoint->origin) == 0) {
+			*ret = generation;
+			return STATUS_OK;
+		}
+	}
+	checkpoint_origin(log_id, 1, origin);
+	return error_set(verifying->err, STATUS_WRONG_KEY,
+			 "--since: the checkpoint is of %s, this log is %s", checkpoint->origin,
+			 origin);
+}
+
+static void note_lost(struct verifying *verifying, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* The checkpoint knows events that the log does not hold. */
+static void note_lost(struct verifying *verifying, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(verifying->result->lost, sizeof(verifying->result->lost), format, args);
+	va_end(args);
+}
+
+/* Events that a checkpoint of an earlier generation has, and that the next one was begun without.
+ */
+static void note_cut(struct verifying *verifying, const struct checkpoint *checkpoint,
+		     uint64_t generation, const struct registry_generation *end)
+{
+	if (checkpoint->size <= end->expected_size)
+		note_lost(verifying,
+			  "events %" PRIu64 "..%" PRIu64 " of generation %" PRIu64
+			  " are lost, which event %" PRIu64 " accepted (up to event %" PRIu64 ")",
+			  end->from_seq, checkpoint->size, generation, end->from_seq,
+			  end->expected_size);
+	else
+		note_lost(verifying,
+			  "events %" PRIu64 "..%" PRIu64 " of generation %" PRIu64
+			  " are lost; event %" PRIu64 " accepted that only up to event %" PRIu64,
+			  end->from_seq, checkpoint->size, generation, end->from_seq,
+			  end->expected_size);
+}
+
+/*
+ * A checkpoint from outside: it must be this log's, and says from where to check. One of events
+ * that were lost says that they were, and nothing can begin there.
+ */
 static enum status use_checkpoint(struct verifying *verifying, struct audit_options *audit)
 {
 	struct session *session = verifying->session;
-	struct checkpoint checkpoint;
-	char origin[ORIGIN_BYTES_MAX];
+	const struct registry_generation *end = NULL;
 	const struct registry *registry;
+	struct checkpoint checkpoint;
+	uint64_t generation = 0;
 	enum status status =
 		session_open(verifying->options, SESSION_LOG_LOSSY, session, verifying->err);
 
@@ -68,15 +134,25 @@ static enum status use_checkpoint(struct verifying *verifying, struct audit_opti
 				 verifying->err);
 	if (status)
 		return error_prefix(verifying->err, status, "--since");
-	checkpoint_origin(store_log_id(session->store),
-			  registry_generation_at(registry, checkpoint.size), origin);
-	if (strcmp(origin, checkpoint.origin) != 0)
-		return error_set(verifying->err, STATUS_WRONG_KEY,
-				 "--since: the checkpoint is of %s, this log is %s",
-				 checkpoint.origin, origin);
-	audit->since_size = checkpoint.size;
-	memcpy(audit->since_root, checkpoint.root, HASH_BYTES);
-	verifying->result->since = checkpoint.size;
+	status = generation_of(verifying, &checkpoint, &generation);
+	if (status)
+		return status;
+	if (!registry_find_generation(registry, generation, &end)) {
+		note_lost(verifying,
+			  "the checkpoint is of generation %" PRIu64
+			  ", which this log does not know: its end is lost, or it is an older copy",
+			  generation);
+	} else if (end && checkpoint.size >= end->from_seq) {
+		note_cut(verifying, &checkpoint, generation, end);
+	} else if (checkpoint.size > session->log->size) {
+		note_lost(verifying,
+			  "events %" PRIu64 "..%" PRIu64 ", which the checkpoint has, are lost",
+			  session->log->size + 1, checkpoint.size);
+	} else {
+		audit->since_size = checkpoint.size;
+		memcpy(audit->since_root, checkpoint.root, HASH_BYTES);
+		verifying->result->since = checkpoint.size;
+	}
 	session_close(session);
 	return STATUS_OK;
 }
@@ -89,6 +165,11 @@ static void judge_sizes(struct verifying *verifying)
 	struct head_record record;
 
 	fs_join(&path, buf_str(&verifying->store), "head");
+	if (result->lost[0]) {
+		result->completeness = COMPLETENESS_FAILED;
+		result->completeness_note = result->lost;
+		return;
+	}
 	result->completeness = COMPLETENESS_UNANCHORED;
 	result->completeness_note = "the log is damaged; only STORE/head was compared";
 	if (headfile_read(buf_str(&path), &record, NULL) == STATUS_OK &&
@@ -101,7 +182,10 @@ static void judge_completeness(struct verifying *verifying)
 	struct session *session = verifying->session;
 	struct verify_result *result = verifying->result;
 
-	if (store_loss(session->store)->evidence != EVIDENCE_NONE) {
+	if (result->lost[0]) {
+		result->completeness = COMPLETENESS_FAILED;
+		result->completeness_note = result->lost;
+	} else if (store_loss(session->store)->evidence != EVIDENCE_NONE) {
 		result->completeness = COMPLETENESS_FAILED;
 		result->completeness_note = "evidence on this machine speaks of a newer log";
 	} else if (verifying->args->since.len) {
@@ -172,6 +256,30 @@ static enum status check_vault(struct verifying *verifying)
 	return status;
 }
 
+/* Losses that were accepted are shown for ever, whoever asks. */
+static enum status list_accepted(struct verifying *verifying)
+{
+	struct session *session = verifying->session;
+	struct verify_result *result = verifying->result;
+	const struct registry *registry = store_registry(session->store);
+	size_t count = registry->generation_count - 1;
+
+	result->accepted = arena_array(&session->arena, count, sizeof(*result->accepted));
+	if (!result->accepted)
+		return error_no_memory(verifying->err);
+	for (size_t i = 0; i < count; i++) {
+		const struct registry_generation *generation = &registry->generations[i + 1];
+
+		result->accepted[i] = (struct accepted_loss){
+			.seq = generation->from_seq,
+			.expected_size = generation->expected_size,
+			.generation = generation->generation,
+		};
+	}
+	result->accepted_count = count;
+	return STATUS_OK;
+}
+
 /* State may not be tellable (a later provenv, a loss): then there are no violations to list. */
 static enum status judge_state(struct verifying *verifying)
 {
@@ -180,9 +288,11 @@ static enum status judge_state(struct verifying *verifying)
 	enum status status;
 
 	if (result->completeness == COMPLETENESS_FAILED || result->audit.newer)
-		return STATUS_OK;
+		return list_accepted(verifying);
 	session_close(session);
 	status = session_open(verifying->options, SESSION_STATE, session, verifying->err);
+	if (!status)
+		status = list_accepted(verifying);
 	if (!status)
 		status = state_violations(&session->view, &result->violations,
 					  &result->violation_count, verifying->err);

@@ -22,6 +22,7 @@
 #include "store/evlog.h"
 #include "store/headfile.h"
 #include "store/paths.h"
+#include "store/registry.h"
 #include "store/store.h"
 
 #include "base/banned.h"
@@ -126,37 +127,67 @@ static enum status log_agrees(struct evlog_snapshot *snapshot, const struct head
 	return STATUS_OK;
 }
 
+const struct registry_generation *evidence_accepted(const struct registry *registry,
+						    const struct head_record *record)
+{
+	for (size_t i = 1; i < registry->generation_count; i++) {
+		const struct registry_generation *generation = &registry->generations[i];
+
+		if (generation->expected_size == record->size &&
+		    memcmp(generation->expected_root, record->root, HASH_BYTES) == 0)
+			return generation;
+	}
+	return NULL;
+}
+
 /* The evidence of the most events counts; between equals, the first one compared. */
 static enum status compare_file(struct evidence *evidence, struct evidence_file *file,
-				struct evlog_snapshot *snapshot, struct error *err)
+				struct evlog_snapshot *snapshot, const struct registry *registry,
+				struct error *err)
 {
 	struct store_loss *loss = &evidence->loss;
 	enum status status;
 	bool agrees;
 
+	file->accepted = false;
 	file->behind = file->missing || (file->usable && file->record.size < snapshot->size);
 	if (!file->usable)
 		return STATUS_OK;
 	status = log_agrees(snapshot, &file->record, &agrees, err);
 	if (status || agrees)
 		return status;
+	file->accepted = evidence_accepted(registry, &file->record) != NULL;
+	if (file->accepted)
+		return STATUS_OK;
 	if (loss->evidence != EVIDENCE_NONE && file->record.size <= loss->expected_size)
 		return STATUS_OK;
 	loss->evidence = file->kind;
 	loss->expected_size = file->record.size;
 	memcpy(loss->expected_root, file->record.root, HASH_BYTES);
 	loss->diverged = file->record.size <= snapshot->size;
+	loss->accepted_seq = 0;
+	for (size_t i = 1; i < registry->generation_count; i++) {
+		const struct registry_generation *generation = &registry->generations[i];
+
+		if (generation->from_seq > loss->expected_size ||
+		    generation->expected_size < loss->expected_size)
+			continue;
+		loss->accepted_seq = generation->from_seq;
+		loss->accepted_size = generation->expected_size;
+	}
 	return STATUS_OK;
 }
 
 enum status evidence_compare(struct evidence *evidence, struct evlog_snapshot *snapshot,
-			     struct error *err)
+			     const struct registry *registry, struct error *err)
 {
 	enum status status;
 
 	evidence->loss = (struct store_loss){ .evidence = EVIDENCE_NONE };
-	status = compare_file(evidence, &evidence->head, snapshot, err);
-	return status ? status : compare_file(evidence, &evidence->checkpoint, snapshot, err);
+	status = compare_file(evidence, &evidence->head, snapshot, registry, err);
+	if (!status)
+		status = compare_file(evidence, &evidence->checkpoint, snapshot, registry, err);
+	return status;
 }
 
 enum status evidence_loss_error(const struct evidence *evidence, uint64_t size, struct error *err)
@@ -175,6 +206,12 @@ enum status evidence_loss_error(const struct evidence *evidence, uint64_t size, 
 		(void)error_set(err, STATUS_CORRUPT,
 				"the log lost events %" PRIu64 "..%" PRIu64 " (evidence: %s)",
 				size + 1, loss->expected_size, buf_str(&file->path));
+	if (loss->accepted_seq && loss->evidence == EVIDENCE_CHECKPOINT)
+		return error_hint(err, STATUS_CORRUPT,
+				  "event %" PRIu64 " accepted the loss of events up to %" PRIu64
+				  ": if you last saw the log before that, remove the file; else "
+				  "restore a newer copy",
+				  loss->accepted_seq, loss->accepted_size);
 	return error_hint(err, STATUS_CORRUPT,
 			  "restore a newer copy, or accept the loss: provenv doctor "
 			  "--accept-loss=%" PRIu64 " --confirm=NAME -m REASON",

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "store/evlog.h"
 #include "store/headfile.h"
+#include "store/registry.h"
 #include "store/store.h"
 
 struct evidence_file {
@@ -21,6 +22,7 @@ struct evidence_file {
 	bool usable;     /* record is of this log */
 	bool noted;      /* neither of both: the note says why */
 	bool behind;     /* missing, or of fewer events than the log holds */
+	bool accepted;   /* of a loss that the log says was accepted: to be replaced */
 	struct head_record record;
 };
 
@@ -46,9 +48,22 @@ void evidence_name_checkpoint(struct evidence *evidence, const uint8_t log_id[LO
  */
 enum status evidence_read(struct evidence *evidence, const uint8_t *log_id, struct error *err);
 
-/* Compare what was read with @snapshot, which began after; sets the loss. CORRUPT: the tree. */
+/*
+ * Compare what was read with @snapshot, which began after; sets the loss. @registry is that of the
+ * snapshot. CORRUPT: the tree.
+ */
 enum status evidence_compare(struct evidence *evidence, struct evlog_snapshot *snapshot,
-			     struct error *err);
+			     const struct registry *registry, struct error *err);
+
+/*
+ * The event by which an admin accepted that exactly the events @record is about are lost, or NULL.
+ *
+ * Size and root must both be the ones accepted. A size alone would not do: the record does not say
+ * which history it is of, and one of the log as it went on after the loss, which was then rolled
+ * back, would pass for one of the lost end.
+ */
+const struct registry_generation *evidence_accepted(const struct registry *registry,
+						    const struct head_record *record);
 
 /* The loss as an error: CORRUPT. @size is what the log holds. There must be a loss. */
 enum status evidence_loss_error(const struct evidence *evidence, uint64_t size, struct error *err);

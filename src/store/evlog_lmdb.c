@@ -1,5 +1,6 @@
 /*
- * The log in LMDB: its tables, snapshots, appends, watching. lmdb_env.h keeps the environment safe.
+ * The log in LMDB: its tables, snapshots, appends. lmdb_env.h keeps the environment safe; watching
+ * is in evlog_lmdb_watch.c.
  *
  * Invariants: every writing transaction stores its own id in `meta`, so that a commit which a torn
  * meta page took back is noticed; keys only ever grow, nothing is deleted; memory of LMDB is handed
@@ -11,9 +12,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <lmdb.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -21,16 +20,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/limits.h"
 #include "store/evlog.h"
+#include "store/evlog_lmdb_object.h"
 #include "store/lmdb_env.h"
 #include "store/lmdb_tables.h"
 #include "store/merkle.h"
@@ -43,36 +40,6 @@ enum {
 	/* A transaction is run again after EINTR and after the map has grown. */
 	APPEND_ATTEMPTS = 64,
 };
-
-struct lmdb_log {
-	struct evlog log;
-	struct lmdb_env *env;
-	struct lmdb_tables tables;
-	atomic_bool latched; /* a commit failed: whether it is on disk is unknown */
-};
-
-/* Where a table was read last, so that the next row is a step and not a search. */
-struct place {
-	MDB_cursor *cursor;
-	uint64_t seq; /* 0: nowhere */
-};
-
-struct lmdb_snapshot {
-	struct evlog_snapshot snapshot;
-	MDB_txn *txn;
-	struct place events;
-	struct place tree;
-};
-
-static struct lmdb_log *lmdb_of(struct evlog *log)
-{
-	return (struct lmdb_log *)log;
-}
-
-static struct lmdb_snapshot *snapshot_of(struct evlog_snapshot *snapshot)
-{
-	return (struct lmdb_snapshot *)snapshot;
-}
 
 static enum status failed(const struct lmdb_log *log, int code, const char *action,
 			  struct error *err)
@@ -358,8 +325,8 @@ struct batch {
 };
 
 /* In the writing transaction: nobody else can write, so that what is true here stays true. */
-static enum status check_head(const struct lmdb_log *log, MDB_txn *txn, uint64_t size,
-			      struct error *err)
+enum status lmdb_log_check_head(const struct lmdb_log *log, MDB_txn *txn, uint64_t size,
+				struct error *err)
 {
 	MDB_cursor *cursor;
 	uint64_t noted, last;
@@ -383,7 +350,7 @@ static enum status check_head(const struct lmdb_log *log, MDB_txn *txn, uint64_t
 }
 
 /* A row of a table whose keys only grow. MDB_APPEND leaves full pages behind it, and refuses a key
- * that is not the greatest: after check_head() that can only be damage. */
+ * that is not the greatest: after lmdb_log_check_head() that can only be damage. */
 static int put_last(MDB_txn *txn, MDB_dbi table, MDB_val *key, MDB_val value)
 {
 	int code = mdb_put(txn, table, key, &value, MDB_APPEND | MDB_NOOVERWRITE);
@@ -405,22 +372,22 @@ static int put_command(MDB_txn *txn, MDB_dbi table, const uint8_t *command_id, M
 	return mdb_put(txn, table, &key, &value, MDB_NOOVERWRITE);
 }
 
-static int put_entry(const struct lmdb_log *log, MDB_txn *txn, const struct evlog_entry *entry,
-		     struct slice row, uint64_t seq)
+int lmdb_log_put(const struct lmdb_log *log, MDB_txn *txn, const struct evlog_entry *entry,
+		 struct slice row, uint64_t seq, unsigned tables)
 {
 	uint8_t bytes[LMDB_SEQ_BYTES] = { 0 };
 	MDB_val key = lmdb_val(bytes, sizeof(bytes));
 	int code = fault_point("log.put");
 
 	store_u64be(bytes, seq);
-	if (!code)
+	if (!code && (tables & 1U << LMDB_EVENTS))
 		code = put_last(txn, log->tables.dbi[LMDB_EVENTS], &key,
 				lmdb_val(entry->leaf.data, entry->leaf.len));
-	if (!code)
+	if (!code && (tables & 1U << LMDB_TREE))
 		code = put_last(txn, log->tables.dbi[LMDB_TREE], &key, lmdb_val(row.data, row.len));
-	if (!code && entry->registry)
+	if (!code && entry->registry && (tables & 1U << LMDB_REGISTRY))
 		code = put_last(txn, log->tables.dbi[LMDB_REGISTRY], &key, lmdb_val(NULL, 0));
-	if (!code && entry->starts_command)
+	if (!code && entry->starts_command && (tables & 1U << LMDB_COMMANDS))
 		code = put_command(txn, log->tables.dbi[LMDB_COMMANDS], entry->command_id, key);
 	return code;
 }
@@ -430,7 +397,8 @@ static int put_batch(const struct lmdb_log *log, MDB_txn *txn, const struct batc
 	int code = lmdb_tables_put_txn(&log->tables, txn);
 
 	for (size_t i = 0; i < batch->count && !code; i++)
-		code = put_entry(log, txn, &batch->entries[i], batch->rows[i], batch->size + i + 1);
+		code = lmdb_log_put(log, txn, &batch->entries[i], batch->rows[i],
+				    batch->size + i + 1, LMDB_ALL_ROWS);
 	return code;
 }
 
@@ -487,7 +455,7 @@ static enum status append_once(struct lmdb_log *log, const struct batch *batch, 
 	if (status)
 		return status;
 	map_bytes = lmdb_env_map_bytes(log->env);
-	status = check_head(log, txn, batch->size, err);
+	status = lmdb_log_check_head(log, txn, batch->size, err);
 	put_code = status ? 0 : put_batch(log, txn, batch);
 	if (status || put_code)
 		lmdb_env_end(log->env, txn);
@@ -532,89 +500,6 @@ static enum status lmdb_append(struct evlog *base, uint64_t size, const struct e
 	return STATUS_OK;
 }
 
-/* --- watching --------------------------------------------------------------------------------- */
-
-enum {
-	/* LMDB publishes a commit after it has written the meta page, which is what wakes us: if
-	 * nothing new is to be seen, look again soon, then less and less often. */
-	SETTLE_MS_MIN = 1,
-	SETTLE_MS_MAX = 1000,
-};
-
-static enum status watch_file(const struct lmdb_log *log, int fd, struct error *err)
-{
-	const char *path = lmdb_env_data_path(log->env);
-	int code;
-
-	if (fd >= 0 && inotify_add_watch(fd, path, IN_MODIFY) >= 0)
-		return STATUS_OK;
-	code = errno;
-	(void)error_errno(err, STATUS_IO, code, "cannot watch %s", path);
-	if (code != EMFILE && code != ENOSPC)
-		return STATUS_IO;
-	return error_hint(err, STATUS_IO,
-			  "too many watches: raise fs.inotify.max_user_instances or "
-			  "fs.inotify.max_user_watches");
-}
-
-static enum status current_size(struct evlog *log, uint64_t *ret, struct error *err)
-{
-	struct evlog_snapshot *snapshot;
-	enum status status = lmdb_snapshot_open(log, &snapshot, err);
-
-	if (status)
-		return status;
-	*ret = snapshot->size;
-	lmdb_snapshot_close(snapshot);
-	return STATUS_OK;
-}
-
-/* Sleep until the file changes or @wait_ms are over; true when it changed. A signal ends it too. */
-static bool watch_sleep(int fd, uint64_t wait_ms)
-{
-	struct pollfd ready = { .fd = fd, .events = POLLIN };
-	uint8_t events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-	bool changed = false;
-
-	if (poll(&ready, 1, wait_ms > INT_MAX ? INT_MAX : (int)wait_ms) <= 0)
-		return false;
-	while (read(fd, events, sizeof(events)) > 0)
-		changed = true;
-	return changed;
-}
-
-static uint64_t lesser(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static enum status lmdb_watch(struct evlog *base, uint64_t size, uint64_t wait_ms,
-			      uint64_t *ret_size, struct error *err)
-{
-	uint64_t begin_ms = clock_monotonic_ms();
-	uint64_t settle_ms = UINT64_MAX; /* nothing is unexplained */
-	uint64_t now = 0;
-	int fd AUTO_FD = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	/* The watch first, then the look: a commit in between wakes us. */
-	enum status status = watch_file(lmdb_of(base), fd, err);
-
-	while (!status) {
-		uint64_t spent_ms;
-
-		status = current_size(base, &now, err);
-		spent_ms = clock_monotonic_ms() - begin_ms;
-		if (status || now > size || spent_ms >= wait_ms)
-			break;
-		if (watch_sleep(fd, lesser(settle_ms, wait_ms - spent_ms)))
-			settle_ms = SETTLE_MS_MIN;
-		else if (settle_ms < SETTLE_MS_MAX)
-			settle_ms *= 2;
-	}
-	if (!status)
-		*ret_size = now;
-	return status;
-}
-
 /* --- opening ---------------------------------------------------------------------------------- */
 
 static void lmdb_close(struct evlog *base)
@@ -630,6 +515,13 @@ static void close_log(struct lmdb_log **log)
 {
 	if (*log)
 		lmdb_close(&(*log)->log);
+}
+
+static enum status lmdb_watch(struct evlog *base, uint64_t size, uint64_t wait_ms,
+			      uint64_t *ret_size, struct error *err)
+{
+	return evlog_lmdb_watch(base, lmdb_env_data_path(lmdb_of(base)->env), size, wait_ms,
+				ret_size, err);
 }
 
 static const struct evlog_ops lmdb_ops = {
@@ -648,9 +540,12 @@ static const struct evlog_ops lmdb_ops = {
 /* The snapshot finds a dropped commit now and not at the first question. */
 static enum status look_once(struct lmdb_log *log, struct error *err)
 {
-	uint64_t size;
+	struct evlog_snapshot *snapshot;
+	enum status status = lmdb_snapshot_open(&log->log, &snapshot, err);
 
-	return current_size(&log->log, &size, err);
+	if (!status)
+		lmdb_snapshot_close(snapshot);
+	return status;
 }
 
 enum status evlog_lmdb_open(const char *path, struct evlog_lmdb_options options, struct evlog **ret,

@@ -1,5 +1,5 @@
 /*
- * One LMDB environment, opened, mapped and shared safely; evlog_lmdb.c is the only user.
+ * One LMDB environment, opened, mapped and shared safely; for evlog_lmdb.c and reindex.c.
  *
  * LMDB trusts its callers and its file in ways that we cannot (DESIGN §4.5). What is answered here:
  *   - a second open in one process drops the first one's locks: a registry by (device, inode);

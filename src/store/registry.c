@@ -80,6 +80,19 @@ uint64_t registry_generation_at(const struct registry *registry, uint64_t seq)
 	return generation;
 }
 
+bool registry_find_generation(const struct registry *registry, uint64_t generation,
+			      const struct registry_generation **ret_end)
+{
+	for (size_t i = 0; i < registry->generation_count; i++) {
+		if (registry->generations[i].generation != generation)
+			continue;
+		*ret_end =
+			i + 1 < registry->generation_count ? &registry->generations[i + 1] : NULL;
+		return true;
+	}
+	return false;
+}
+
 /* --- the fold --------------------------------------------------------------------------------- */
 
 /* Room for one more generation; false when memory ran out. */
@@ -94,10 +107,13 @@ static bool reserve_generation(struct registry *registry)
 	return grown != NULL;
 }
 
-static void add_generation(struct registry *registry, uint64_t generation, uint64_t from_seq)
+static struct registry_generation *add_generation(struct registry *registry, uint64_t generation,
+						  uint64_t from_seq)
 {
-	registry->generations[registry->generation_count++] =
-		(struct registry_generation){ .generation = generation, .from_seq = from_seq };
+	struct registry_generation *added = &registry->generations[registry->generation_count++];
+
+	*added = (struct registry_generation){ .generation = generation, .from_seq = from_seq };
+	return added;
 }
 
 /* Room for one more key; false when memory ran out. */
@@ -111,15 +127,27 @@ static bool reserve_key(struct registry *registry)
 	return grown != NULL;
 }
 
+/* How closely the keys in events are looked at. */
+enum scrutiny {
+	KEYS_AS_THEY_ARE, /* finding out whether a key is sound takes longer than all else here */
+	KEYS_MUST_BE_SOUND,
+};
+
+static bool is_key(struct slice public_key, enum scrutiny scrutiny)
+{
+	return public_key.len == PUBLIC_KEY_BYTES &&
+	       (scrutiny == KEYS_AS_THEY_ARE || public_key_is_sound(public_key.data));
+}
+
 /* A key as an event describes it, if it may be enrolled. */
 static enum status make_key(const struct registry *registry, const struct event *event,
-			    struct registry_key *ret, struct error *err)
+			    enum scrutiny scrutiny, struct registry_key *ret, struct error *err)
 {
 	struct slice name = payload_get_text(&event->payload, FIELD_OPERATOR);
 	struct slice public_key = payload_get_text(&event->payload, FIELD_OPERATOR_KEY);
 	struct registry_key key = { .admin = true, .from_seq = event->seq };
 
-	if (public_key.len != PUBLIC_KEY_BYTES || !public_key_is_sound(public_key.data))
+	if (!is_key(public_key, scrutiny))
 		return error_set(err, STATUS_CORRUPT,
 				 "event %" PRIu64 ": the operator's key is not a sound Ed25519 key",
 				 event->seq);
@@ -139,11 +167,12 @@ static enum status make_key(const struct registry *registry, const struct event 
 }
 
 static enum status apply_created(struct registry *registry, const struct event *event,
-				 const uint8_t leaf_hash[HASH_BYTES], struct error *err)
+				 const uint8_t leaf_hash[HASH_BYTES], enum scrutiny scrutiny,
+				 struct error *err)
 {
 	struct slice log_key = payload_get_text(&event->payload, FIELD_LOG_KEY);
 	struct registry_key key;
-	enum status status = make_key(registry, event, &key, err);
+	enum status status = make_key(registry, event, scrutiny, &key, err);
 
 	if (status)
 		return status;
@@ -154,13 +183,13 @@ static enum status apply_created(struct registry *registry, const struct event *
 	if (!sodium_is_zero(event->log_id, LOG_ID_BYTES))
 		return error_set(err, STATUS_CORRUPT,
 				 "event 1: the log id of store.created is not zero");
-	if (log_key.len != PUBLIC_KEY_BYTES || !public_key_is_sound(log_key.data))
+	if (!is_key(log_key, scrutiny))
 		return error_set(err, STATUS_CORRUPT,
 				 "event 1: the log's key is not a sound Ed25519 key");
 	if (!reserve_key(registry) || !reserve_generation(registry))
 		return error_no_memory(err);
 	registry->keys[registry->key_count++] = key;
-	add_generation(registry, 1, 1);
+	(void)add_generation(registry, 1, 1);
 	memcpy(registry->log_id, leaf_hash, LOG_ID_BYTES);
 	memcpy(registry->log_key, log_key.data, PUBLIC_KEY_BYTES);
 	return STATUS_OK;
@@ -174,7 +203,9 @@ static enum status apply_recovered(struct registry *registry, const struct event
 				   struct error *err)
 {
 	uint64_t generation = payload_get_uint(&event->payload, FIELD_GENERATION);
+	struct slice root = payload_get_text(&event->payload, FIELD_EXPECTED_ROOT);
 	const struct registry_generation *last;
+	struct registry_generation *added;
 
 	if (registry->generation_count == 0)
 		return error_set(err, STATUS_CORRUPT,
@@ -184,6 +215,9 @@ static enum status apply_recovered(struct registry *registry, const struct event
 		return error_set(err, STATUS_CORRUPT,
 				 "event %" PRIu64 ": store.recovered belongs to another log",
 				 event->seq);
+	if (root.len != HASH_BYTES)
+		return error_set(err, STATUS_CORRUPT,
+				 "event %" PRIu64 ": store.recovered names no root", event->seq);
 	last = &registry->generations[registry->generation_count - 1];
 	if (generation <= last->generation || event->seq <= last->from_seq)
 		return error_set(err, STATUS_CORRUPT,
@@ -192,15 +226,18 @@ static enum status apply_recovered(struct registry *registry, const struct event
 				 event->seq, generation, last->generation, last->from_seq);
 	if (!reserve_generation(registry))
 		return error_no_memory(err);
-	add_generation(registry, generation, event->seq);
+	added = add_generation(registry, generation, event->seq);
+	added->expected_size = payload_get_uint(&event->payload, FIELD_EXPECTED_SIZE);
+	memcpy(added->expected_root, root.data, HASH_BYTES);
 	return STATUS_OK;
 }
 
-enum status registry_apply(struct registry *registry, const struct event *event,
-			   const uint8_t leaf_hash[HASH_BYTES], struct error *err)
+static enum status apply(struct registry *registry, const struct event *event,
+			 const uint8_t leaf_hash[HASH_BYTES], enum scrutiny scrutiny,
+			 struct error *err)
 {
 	if (event->payload.type == EVENT_STORE_CREATED)
-		return apply_created(registry, event, leaf_hash, err);
+		return apply_created(registry, event, leaf_hash, scrutiny, err);
 	if (event->payload.type == EVENT_STORE_RECOVERED)
 		return apply_recovered(registry, event, err);
 	if (event->payload.type == EVENT_UNKNOWN)
@@ -209,6 +246,12 @@ enum status registry_apply(struct registry *registry, const struct event *event,
 	return error_set(err, STATUS_CORRUPT,
 			 "event %" PRIu64 ": %s is listed as an event of the key registry",
 			 event->seq, event_type_info(event->payload.type)->name);
+}
+
+enum status registry_apply(struct registry *registry, const struct event *event,
+			   const uint8_t leaf_hash[HASH_BYTES], struct error *err)
+{
+	return apply(registry, event, leaf_hash, KEYS_MUST_BE_SOUND, err);
 }
 
 void registry_release(struct registry *registry)
@@ -261,7 +304,7 @@ static enum status load_event(struct registry *registry, struct evlog_snapshot *
 		return error_set(err, STATUS_CORRUPT,
 				 "event %" PRIu64 ": it says it is event %" PRIu64, seq,
 				 decoded.event.seq);
-	return registry_apply(registry, &decoded.event, hash, err);
+	return apply(registry, &decoded.event, hash, KEYS_AS_THEY_ARE, err);
 }
 
 static void free_decoder(struct event_decoder **decoder)

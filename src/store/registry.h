@@ -23,6 +23,9 @@ struct registry_key {
 struct registry_generation {
 	uint64_t generation;
 	uint64_t from_seq; /* the store.recovered event; 1 for the first generation */
+	/* What the accepted loss had cost: the log as it was known before. Zeros in the first. */
+	uint64_t expected_size;
+	uint8_t expected_root[HASH_BYTES];
 };
 
 struct registry {
@@ -38,17 +41,23 @@ struct registry {
 
 /*
  * Take one registry event in; when it is refused, nothing changes. @leaf_hash is of its leaf (event
- * 1 defines the log id). CORRUPT  breaks the registry's rules: a low-order key, a key id enrolled
- * twice, store.created not first, a generation not greater than the one before it (it need not be
- * the next: a lost end may have held a recovery of its own) NEWER    of an unknown type
+ * 1 defines the log id).
+ *
+ * CORRUPT  breaks the registry's rules: a low-order key, a key id enrolled twice, store.created not
+ *          first, a generation not greater than the one before it (it need not be the next: a lost
+ *          end may have held a recovery of its own)
+ * NEWER    of an unknown type
  */
 enum status registry_apply(struct registry *registry, const struct event *event,
 			   const uint8_t leaf_hash[HASH_BYTES], struct error *err);
 
 /*
- * Read all registry events of the snapshot, comparing each with its leaf hash in the tree;
- * signatures are audit's business. An empty log gives an empty registry. CORRUPT, NEWER (an unknown
- * registry event), NO_MEMORY
+ * Read all registry events of the snapshot, comparing each with its leaf hash in the tree.
+ * Signatures are audit's business, and so is whether a key is sound: nothing can be proven by a
+ * signature of one that is not, since verification refuses it too. An empty log gives an empty
+ * registry.
+ *
+ * CORRUPT, NEWER (an unknown registry event), NO_MEMORY
  */
 enum status registry_load(struct evlog_snapshot *snapshot, struct registry *ret, struct error *err);
 
@@ -69,5 +78,12 @@ bool registry_allows(const struct registry_key *key, enum event_type type);
 
 /* The generation in force at event @seq (1 before any recovery). */
 uint64_t registry_generation_at(const struct registry *registry, uint64_t seq);
+
+/*
+ * Is @generation one of this log's? Then @ret_end says which generation ended it, and by accepting
+ * which loss; NULL when it is the one in force.
+ */
+bool registry_find_generation(const struct registry *registry, uint64_t generation,
+			      const struct registry_generation **ret_end);
 
 #endif

@@ -194,23 +194,44 @@ void store_advance(struct store *store, struct evidence_file *file,
 		evidence_note(&store->evidence, "cannot note how far the log is: %s", why.text);
 }
 
-/* At open: the log is ahead, because a writer crashed after its commit, or others wrote. */
+/* Evidence of what is known to be lost is of no more use: it gives way to the log as it is. */
+static void replace_accepted(struct store *store, struct evidence_file *file,
+			     const struct head_record *record)
+{
+	struct error why = ERROR_INIT;
+
+	if (!evidence_advance(file, record, true, &why))
+		file->accepted = false;
+	else
+		evidence_note(&store->evidence, "cannot note how far the log is: %s", why.text);
+}
+
+/*
+ * At open: the log is ahead, because a writer crashed after its commit, or others wrote; or others
+ * accepted a loss.
+ */
 static enum status move_on(struct store *store, struct evlog_snapshot *snapshot, struct error *err)
 {
-	struct evidence *evidence = &store->evidence;
-	bool head = evidence->head.behind && store->may_write;
-	struct head_record record;
-	enum status status;
+	struct evidence_file *files[] = { store->may_write ? &store->evidence.head : NULL,
+					  &store->evidence.checkpoint };
+	struct head_record record = { .size = 0 };
 
-	if (!store->may_evidence || (!head && !evidence->checkpoint.behind))
+	if (!store->may_evidence)
 		return STATUS_OK;
-	status = store_head_of(store, snapshot, &record, err);
-	if (status)
-		return status;
-	if (head)
-		store_advance(store, &evidence->head, &record);
-	if (evidence->checkpoint.behind)
-		store_advance(store, &evidence->checkpoint, &record);
+	for (size_t i = 0; i < 2; i++) {
+		struct evidence_file *file = files[i];
+		enum status status;
+
+		if (!file || (!file->behind && !file->accepted))
+			continue;
+		status = record.size ? STATUS_OK : store_head_of(store, snapshot, &record, err);
+		if (status)
+			return status;
+		if (file->accepted)
+			replace_accepted(store, file, &record);
+		else
+			store_advance(store, file, &record);
+	}
 	return STATUS_OK;
 }
 
@@ -223,9 +244,9 @@ static enum status examine(struct store *store, struct evlog_snapshot **ret, str
 	if (!status)
 		status = evlog_snapshot_open(store->log, &snapshot, err);
 	if (!status)
-		status = evidence_compare(&store->evidence, snapshot, err);
-	if (!status)
 		status = store_take_in(store, snapshot, err);
+	if (!status)
+		status = evidence_compare(&store->evidence, snapshot, &store->registry, err);
 	if (status)
 		return status;
 	*ret = snapshot;
@@ -386,7 +407,7 @@ static enum status empty_log(struct store *store, struct evlog_snapshot *snapsho
 	enum status status = evidence_read(&store->evidence, NULL, err);
 
 	if (!status)
-		status = evidence_compare(&store->evidence, snapshot, err);
+		status = evidence_compare(&store->evidence, snapshot, &store->registry, err);
 	if (status)
 		return status;
 	if (store_loss(store)->evidence != EVIDENCE_NONE) {
@@ -438,21 +459,14 @@ enum status store_open(const char *path, struct store_options options, struct st
 
 /* --- the write lock --------------------------------------------------------------------------- */
 
-enum status store_lock(struct store *store, uint64_t wait_ms, struct error *err)
+enum status store_lock_dir(const char *path, uint64_t wait_ms, int *ret_fd, struct error *err)
 {
 	struct buf dir AUTO(buf_release) = BUF_INIT;
 	int fd AUTO_FD = -1;
 	enum status status;
 
-	assert(store->lock_fd < 0);
-	if (!store->may_write) {
-		(void)error_set(err, STATUS_IO, "the store at %s cannot be written to",
-				store_path(store));
-		return error_hint(err, STATUS_IO,
-				  "it is open for reading only: look at who owns it and its log/");
-	}
 	/* The dot, so that a store reached over a link is not refused. */
-	fs_join(&dir, store_path(store), ".");
+	fs_join(&dir, path, ".");
 	status = buf_status(&dir, err);
 	if (!status)
 		status = fs_open(buf_str(&dir), O_RDONLY | O_DIRECTORY, 0, &fd, err);
@@ -460,9 +474,21 @@ enum status store_lock(struct store *store, uint64_t wait_ms, struct error *err)
 		status = fs_lock(fd, "the store's write lock", true, wait_ms, err);
 	if (status)
 		return status;
-	store->lock_fd = fd;
+	*ret_fd = fd;
 	fd = -1;
 	return STATUS_OK;
+}
+
+enum status store_lock(struct store *store, uint64_t wait_ms, struct error *err)
+{
+	assert(store->lock_fd < 0);
+	if (!store->may_write) {
+		(void)error_set(err, STATUS_IO, "the store at %s cannot be written to",
+				store_path(store));
+		return error_hint(err, STATUS_IO,
+				  "it is open for reading only: look at who owns it and its log/");
+	}
+	return store_lock_dir(store_path(store), wait_ms, &store->lock_fd, err);
 }
 
 void store_unlock(struct store *store)

@@ -35,6 +35,12 @@ struct store_loss {
 	uint64_t expected_size;
 	uint8_t expected_root[HASH_BYTES];
 	bool diverged; /* the log is long enough, but its root at expected_size is another one */
+	/*
+	 * The event that accepted a loss of so many events that these may have been among them; 0:
+	 * none. Whether they were, the evidence cannot say.
+	 */
+	uint64_t accepted_seq;
+	uint64_t accepted_size; /* up to here events were lost then */
 };
 
 /*
@@ -50,7 +56,8 @@ enum status store_create(const char *path, struct store **ret, struct error *err
  * CORRUPT   the log is damaged, or lost events (unless tolerated): "the log lost events N..M"; also
  * a log that lost all of them, tolerated or not NEWER     a registry event is of a later provenv
  *
- * Without permission to write it opens for reading only, and store_lock() will refuse.
+ * Without permission to write it opens for reading only, and store_lock() will refuse. Evidence of
+ * exactly the events whose loss an admin accepted (store.recovered) is no loss: it is replaced.
  */
 enum status store_open(const char *path, struct store_options options, struct store **ret,
 		       struct error *err);

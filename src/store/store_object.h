@@ -1,5 +1,6 @@
 /*
- * struct store from within, for store.c and store_append.c; nobody else includes it.
+ * struct store from within, for store.c and store_append.c, and its lock for reindex.c; nobody else
+ * includes it.
  */
 #ifndef PROVENV_STORE_STORE_OBJECT_H
 #define PROVENV_STORE_STORE_OBJECT_H
@@ -37,6 +38,12 @@ static inline void store_close_snapshot(struct evlog_snapshot **snapshot)
 {
 	evlog_snapshot_close(*snapshot);
 }
+
+/*
+ * Take the write lock of the store at @path, waiting at most @wait_ms; closing *ret_fd releases it.
+ * LOCKED  the time is up
+ */
+enum status store_lock_dir(const char *path, uint64_t wait_ms, int *ret_fd, struct error *err);
 
 /* Bring the registry to the size of @snapshot. As registry_load(). */
 enum status store_take_in(struct store *store, struct evlog_snapshot *snapshot, struct error *err);

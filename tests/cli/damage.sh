@@ -74,11 +74,79 @@ cp -r other/s/state .provenv/state
 expect 0 provenv get A
 is "not the other store's" "$out" three
 
+# The tree and the indexes are mended from the events, which stay as they are. The hash of the last
+# event stands in the tree alone: no event follows that would name it.
+events_of() {
+	provenv --store "$1" log --jsonl
+}
+cp -a .provenv mended
+expect 0 provenv --store mended doctor
+has "a sound log" "$out" "the events are whole"
+lacks "nothing to mend" "$out" mended
+expect 0 provenv --store mended status --json
+hash=$(json 'j["head"]["hash"]')
+before=$(events_of mended)
+spoil() {
+	hash=$1 python3 - "$2" <<-'END'
+		import os, sys
+		needle = bytes.fromhex(os.environ["hash"])
+		data = open(sys.argv[1], "rb").read()
+		assert needle in data, "the rig did not find the row"
+		open(sys.argv[1], "wb").write(data.replace(needle, bytes([needle[0] ^ 1]) + needle[1:]))
+	END
+}
+spoil "$hash" mended/log/data.mdb || fail "the rig could not spoil the tree"
+expect 9 provenv --store mended verify --json
+is "the tree is spoiled" "$(json 'j["integrity"]')" failed
+cp mended/log/data.mdb spoiled
+expect 1 provenv --store mended doctor -n
+has "told" "$out" "the tree of the log is not what the events say"
+cmp -s mended/log/data.mdb spoiled || fail "doctor -n changed the log"
+expect 0 provenv --store mended doctor
+has "mended" "$out" "the tree of the log was rebuilt"
+expect 0 provenv --store mended verify
+expect 0 provenv --store mended doctor
+lacks "once" "$out" mended
+is "the events are the same" "$(events_of mended)" "$before"
+expect 0 provenv --store mended set A=four
+# Not where the events are damaged: the rig flips a value beside the tree.
+copy
+spoil "$hash" copy/log/data.mdb || fail "the rig could not spoil the tree"
+flip copy/log/data.mdb needle-value
+cp copy/log/data.mdb spoiled
+expect 9 provenv --store copy doctor
+has "names the event" "$err" "event $event"
+has "says what there is to do" "$err" salvage
+cmp -s copy/log/data.mdb spoiled || fail "doctor changed a damaged log"
+
+# A head file that tells nothing: writers are told, and doctor replaces it.
+cp -a .provenv headless
+# shellcheck disable=SC2016 # expanded by eval
+for damage in 'head -c 100 headless/head >h && cp h headless/head' 'head -c 1024 /dev/urandom >headless/head' \
+	'cp other/s/head headless/head'; do
+	expect 0 provenv --store headless set "H=$RANDOM$RANDOM"
+	lacks "no note without damage" "$err" "provenv doctor"
+	eval "$damage"
+	cp headless/head damaged-head
+	expect 0 provenv --store headless set "H=$RANDOM$RANDOM"
+	has "a writer is told: $damage" "$err" "see: provenv doctor"
+	expect 1 provenv --store headless doctor -n
+	has "doctor tells: $damage" "$out" "headless/head"
+	cmp -s headless/head damaged-head || fail "written without being asked: $damage"
+	expect 0 provenv --store headless doctor
+	has "doctor mends: $damage" "$out" "mended"
+	expect 0 provenv --store headless doctor
+	lacks "once: $damage" "$out" "mended"
+done
+
 # log/ older than head: lost events are named, and there is one way out.
 copy
+expect 0 provenv checkpoint --out kept.note
 expect 0 provenv set A=lost1
 expect 0 provenv set A=lost2
+expect 0 provenv checkpoint --out lost.note
 size=$(events)
+cp .provenv/log/data.mdb whole.mdb
 cp copy/log/data.mdb .provenv/log/data.mdb
 expect 9 provenv get A
 has "names what is lost" "$err" "$((size - 1))..$size"
@@ -93,9 +161,29 @@ expect 0 provenv get A
 is "goes on from what there is" "$out" three
 expect 0 provenv log --jsonl --max 1
 is "recorded for ever" "$(json '[j["type"], j["payload"]["expected_size"]]')" "[\"store.recovered\", $size]"
+generation=$(json 'j["payload"]["generation"]')
+[[ $generation -gt 2 ]] || fail "generation $generation may have been used by the lost end"
 expect 0 provenv verify
-expect 0 provenv checkpoint
-has "a new generation" "$out" "/2"
+has "shown for ever" "$out" "event $((size - 1)) accepted that of $size events only $((size - 2)) were left"
+expect 0 provenv verify --json
+is "in JSON" "$(json '[[a["seq"], a["expected_size"], a["generation"]] for a in j["accepted_losses"]]')" \
+	"[[$((size - 1)), $size, $generation]]"
+expect 0 provenv checkpoint --out next.note
+has "a new generation" "$(head -n 1 next.note)/" "/$generation/"
+# Older checkpoints: of what was kept, and of what was lost.
+expect 0 provenv verify --since kept.note --json
+is "what was kept is whole" "$(json '[j["integrity"], j["completeness"]]')" '["ok", "ok"]'
+expect 0 provenv verify --since next.note
+expect 9 provenv verify --since lost.note --json
+is "what was lost is lost" "$(json '[j["integrity"], j["completeness"]]')" '["ok", "failed"]'
+expect 9 provenv verify --since lost.note
+has "and named" "$out" "events $((size - 1))..$size of generation 1 are lost, which event $((size - 1)) accepted"
+# The other way round: the log of before, with a checkpoint of the generation after.
+copy
+cp whole.mdb copy/log/data.mdb
+rm -rf copy/state copy/head
+expect 9 provenv --store copy verify --since next.note
+has "a generation not known here" "$out" "of generation $generation, which this log does not know"
 
 # The log: cut short, empty, not a log.
 copy

@@ -322,6 +322,23 @@ static void test_created_rules(void **state)
 	world_close(&world);
 }
 
+/* Generations 1, 2 and 4, begun by the events 1, 10 and 20. */
+static void check_ends(const struct world *world, const struct registry *registry)
+{
+	const struct registry_generation *end = NULL;
+
+	assert_true(registry_find_generation(registry, 1, &end));
+	assert_int_equal(end->from_seq, 10);
+	assert_int_equal(end->expected_size, 15);
+	assert_memory_equal(end->expected_root, world->root, HASH_BYTES);
+	assert_true(registry_find_generation(registry, 2, &end));
+	assert_int_equal(end->from_seq, 20);
+	assert_int_equal(end->expected_size, 25);
+	assert_false(registry_find_generation(registry, 3, &end));
+	assert_true(registry_find_generation(registry, 4, &end));
+	assert_null(end);
+}
+
 static void test_generations(void **state)
 {
 	struct world world;
@@ -365,6 +382,26 @@ static void test_generations(void **state)
 	assert_int_equal(registry_generation_at(&registry, 20), 4);
 	assert_int_equal(registry_generation_at(&registry, UINT64_MAX), 4);
 	assert_int_equal(registry.key_count, 1);
+	check_ends(&world, &registry);
+	registry_release(&registry);
+	world_close(&world);
+}
+
+/* A recovery names the log that it gave up. Without a root it names none. */
+static void test_apply_recovered_without_root(void **state)
+{
+	struct world world;
+	struct registry registry = REGISTRY_INIT;
+	struct event event;
+
+	(void)state;
+	world_open(&world);
+	memcpy(world.log_id, some_hash, LOG_ID_BYTES);
+	event = created_event(&world);
+	assert_int_equal(registry_apply(&registry, &event, some_hash, NULL), STATUS_OK);
+	event = recovered_event(&world, 10, 2);
+	event.payload.field[FIELD_EXPECTED_ROOT].present = false;
+	apply_refused(&registry, &event, STATUS_CORRUPT);
 	registry_release(&registry);
 	world_close(&world);
 }
@@ -547,6 +584,7 @@ int main(void)
 		cmocka_unit_test(test_unsound_keys),
 		cmocka_unit_test(test_created_rules),
 		cmocka_unit_test(test_generations),
+		cmocka_unit_test(test_apply_recovered_without_root),
 		cmocka_unit_test(test_apply_other_types),
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_load_misses_created),

@@ -229,6 +229,128 @@ static void a_loss_is_left_by_accepting_it_only(void **state)
 	store_close(store);
 }
 
+/* --- a loss that another user accepted ---------------------------------------------------------
+ */
+
+/* From here on we are user @name, with a home of its own. */
+static void become(const struct fixture *fixture, const char *name)
+{
+	char home[SCRATCH_PATH_MAX + 32];
+
+	(void)snprintf(home, sizeof(home), "%s/home-of-%s", fixture->dir, name);
+	set_environment("XDG_STATE_HOME", home);
+}
+
+/*
+ * Alice and Bob have a log of 5 events; `early` has seen 4 of them. The log falls back to 3, which
+ * Alice accepts: event 4 of the next history.
+ */
+static void alice_accepts_a_loss(struct fixture *fixture)
+{
+	struct buf log AUTO(buf_release) = BUF_INIT;
+	struct store_receipt receipt = { .last_seq = 0 };
+	struct payload payload;
+	struct store_command command;
+	struct store *store;
+
+	become(fixture, "alice");
+	make_store(fixture, 3);
+	save(fixture->data, &log);
+	extend_store(fixture, 1);
+	become(fixture, "early");
+	store_close(reopen(fixture));
+	become(fixture, "alice");
+	extend_store(fixture, 1);
+	become(fixture, "bob");
+	store_close(reopen(fixture));
+	put_back(fixture->data, &log);
+	refused(fixture, STATUS_CORRUPT, "the log lost events 4..5", "--accept-loss=3");
+	become(fixture, "alice");
+	store = open_store(fixture, (struct store_options){ .tolerate_loss = true });
+	recovered_payload(store_loss(store), &payload);
+	command = command_of(&payload, 1);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, NULL), STATUS_OK);
+	assert_int_equal(store_reset_evidence(store, NULL), STATUS_OK);
+	store_close(store);
+}
+
+/* Bob saw exactly the log whose loss was accepted: he need not do anything, and goes on. */
+static void an_accepted_loss_is_explained_to_others(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buf path AUTO(buf_release) = BUF_INIT;
+	struct buf log AUTO(buf_release) = BUF_INIT;
+	struct buf head AUTO(buf_release) = BUF_INIT;
+	struct store *store;
+
+	alice_accepts_a_loss(fixture);
+	become(fixture, "bob");
+	checkpoint_path(fixture, &path);
+	assert_int_equal(recorded_size(buf_str(&path)), 5);
+	store = open_store(fixture, (struct store_options){ .read_only = true });
+	assert_null(store_evidence_note(store));
+	store_close(store);
+	assert_int_equal(recorded_size(buf_str(&path)), 5);
+	store_close(reopen(fixture));
+	assert_int_equal(recorded_size(buf_str(&path)), 4);
+	/* What is lost of the new history is a loss again, be it no longer than the accepted one.
+	 */
+	save(fixture->data, &log);
+	save(fixture->head, &head);
+	extend_store(fixture, 1);
+	assert_int_equal(recorded_size(buf_str(&path)), 5);
+	put_back(fixture->data, &log);
+	put_back(fixture->head, &head);
+	refused(fixture, STATUS_CORRUPT, "the log lost events 5..5", "event 4 accepted the loss");
+}
+
+/* As after a crash between store.recovered and the files of evidence. */
+static void an_interrupted_acceptance_is_finished(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buf head AUTO(buf_release) = BUF_INIT;
+	struct store_receipt receipt = { .last_seq = 0 };
+	struct payload payload;
+	struct store_command command;
+	struct store *store;
+
+	lose_two_events(fixture);
+	save(fixture->head, &head);
+	store = open_store(fixture, (struct store_options){ .tolerate_loss = true });
+	recovered_payload(store_loss(store), &payload);
+	command = command_of(&payload, 1);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, NULL), STATUS_OK);
+	store_close(store);
+	assert_int_equal(recorded_size(fixture->head), 5);
+	store = reopen(fixture);
+	assert_null(store_evidence_note(store));
+	store_close(store);
+	assert_int_equal(recorded_size(fixture->head), 4);
+}
+
+/*
+ * A checkpoint of fewer events than were accepted as lost may be of either history: nobody but its
+ * user can tell, and the refusal says what to do.
+ */
+static void what_may_be_of_either_history_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buf path AUTO(buf_release) = BUF_INIT;
+
+	alice_accepts_a_loss(fixture);
+	become(fixture, "early");
+	refused(fixture, STATUS_CORRUPT,
+		"the log's first 4 events are not the ones acknowledged before",
+		"event 4 accepted the loss of events up to 5");
+	checkpoint_path(fixture, &path);
+	assert_int_equal(recorded_size(buf_str(&path)), 4);
+	assert_int_equal(fs_remove(buf_str(&path), NULL), STATUS_OK);
+	store_close(reopen(fixture));
+	assert_int_equal(recorded_size(buf_str(&path)), 4);
+}
+
+/* --- evidence that is none -------------------------------------------------------------------- */
+
 /* A head that cannot be used is said to be so, stays as it is, and is replaced by a reset only. */
 static void assert_head_is_no_evidence(struct fixture *fixture, const char *note)
 {
@@ -356,6 +478,9 @@ int main(void)
 		TEST(another_history_is_found),
 		TEST(the_greater_loss_counts),
 		TEST(a_loss_is_left_by_accepting_it_only),
+		TEST(an_accepted_loss_is_explained_to_others),
+		TEST(an_interrupted_acceptance_is_finished),
+		TEST(what_may_be_of_either_history_is_refused),
 		TEST(a_damaged_head_is_noted),
 		TEST(the_head_of_another_log_is_noted),
 		TEST(evidence_that_cannot_be_written_fails_no_command),
