@@ -51,7 +51,11 @@ struct specification_args {
 	bool secret;
 };
 
-/* USAGE unsound; NOT_FOUND unknown category; INVALID values set now violate it, naming the first */
+/*
+ * Values that are set already stay, whether they fit or not: op_check() lists those that do not.
+ * USAGE      unsound
+ * NOT_FOUND  unknown category
+ */
 enum status decide_specification_set(struct session *session, const void *specification_args,
 				     struct plan *plan, struct error *err);
 enum status decide_specification_remove(struct session *session, const void *specification_args,
