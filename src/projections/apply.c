@@ -455,13 +455,23 @@ static enum status environment_created(const struct application *app)
 	return status;
 }
 
+static enum status remove_variables(void *context, const struct table_row *profile,
+				    struct error *err)
+{
+	const struct application *app = context;
+
+	return table_remove(app->db, TAG_VARIABLE, profile->key, 2, app->seq, err);
+}
+
 /* Everything in it goes too, but its keys: generations are never used again. */
 static enum status environment_removed(const struct application *app)
 {
 	static const enum state_tag within[] = { TAG_ACTIVE, TAG_DATABASE, TAG_ENVIRONMENT,
-						 TAG_LOCK,   TAG_PROFILE,  TAG_VARIABLE };
+						 TAG_LOCK, TAG_PROFILE };
 	struct cell key = cell_text(text(app, FIELD_NAME));
-	enum status status = STATUS_OK;
+	struct application own = *app;
+	enum status status = table_each(app->db, TAG_PROFILE, &key, 1, UINT64_MAX, remove_variables,
+					&own, app->err);
 
 	for (size_t i = 0; i < sizeof(within) / sizeof(within[0]) && !status; i++)
 		status = table_remove(app->db, within[i], &key, 1, app->seq, app->err);

@@ -23,7 +23,7 @@ struct fed_event {
 };
 
 /* From how many events on a thread reads ahead. */
-enum { FEED_THREAD_EVENTS = 1024 };
+enum { FEED_THREAD_EVENTS = 128 };
 
 /*
  * Feed the events after @after, whose leaf hash is @leaf_hash, up to @until (≤ snapshot->size).

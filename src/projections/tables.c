@@ -79,12 +79,11 @@ static const struct table tables[TAG_COUNT] = {
 
 /* Statement slots of one table; the ones that take a key prefix have one slot per prefix length. */
 enum operation {
-	OP_INSERT,
-	OP_GET_NOW,
-	OP_GET_AT,
+	OP_PUT,
+	OP_GET,
 	OP_HISTORY,
-	OP_CLOSE,
-	OP_EACH = OP_CLOSE + TABLE_KEYS_MAX + 1,
+	OP_REMOVE,
+	OP_EACH = OP_REMOVE + TABLE_KEYS_MAX + 1,
 	OP_COUNT = OP_EACH + TABLE_KEYS_MAX + 1,
 };
 
@@ -96,20 +95,28 @@ enum {
 static_assert((int)SLOT_END + 2 <= (int)DB_SLOTS, "every statement has a slot");
 
 /*
- * Keys in force at a past event without reading the whole history: step from key to key by index,
- * and for each take its last row up to that event. CROSS JOIN holds the planner to that order of
- * work, which is also the order of the keys.
+ * Variables of a profile in force at a past event without reading the whole history: step from key
+ * to key by index, and for each take its last row up to that event. CROSS JOIN holds the planner to
+ * that order of work, which is also the order of the keys.
  */
-static const char variables_at[] =
-	"WITH RECURSIVE k(key) AS ("
-	" SELECT min(key) FROM variable WHERE environment = ?1 AND profile = ?2"
-	" UNION ALL SELECT (SELECT min(key) FROM variable"
+#define STEP_THROUGH_KEYS                                                        \
+	"WITH RECURSIVE k(key) AS ("                                             \
+	" SELECT min(key) FROM variable WHERE environment = ?1 AND profile = ?2" \
+	" UNION ALL SELECT (SELECT min(key) FROM variable"                       \
 	"  WHERE environment = ?1 AND profile = ?2 AND key > k.key) FROM k WHERE k.key IS NOT NULL) "
+#define LAST_OF_KEY                                                                      \
+	" FROM k CROSS JOIN variable v ON v.environment = ?1 AND v.profile = ?2"         \
+	" AND v.key = k.key AND v.from_seq = (SELECT max(from_seq) FROM variable"        \
+	"  WHERE environment = ?1 AND profile = ?2 AND key = k.key AND from_seq <= ?3) " \
+	"WHERE v.gone = 0"
+
+static const char each_variable[] = STEP_THROUGH_KEYS
 	"SELECT v.environment, v.profile, v.key, v.value_seq, v.value_index, v.sealed, v.expand,"
-	" v.from_seq FROM k CROSS JOIN variable v ON v.environment = ?1 AND v.profile = ?2"
-	" AND v.key = k.key AND v.from_seq = (SELECT max(from_seq) FROM variable"
-	"  WHERE environment = ?1 AND profile = ?2 AND key = k.key AND from_seq <= ?3) "
-	"WHERE v.to_seq IS NULL OR v.to_seq > ?3";
+	" v.gone, v.from_seq" LAST_OF_KEY;
+
+static const char remove_variables[] =
+	STEP_THROUGH_KEYS "INSERT OR REPLACE INTO variable "
+			  "SELECT v.environment, v.profile, v.key, 0, 0, 0, 0, 1, ?3" LAST_OF_KEY;
 
 unsigned table_key_count(enum state_tag tag)
 {
@@ -127,76 +134,98 @@ static void add_where(struct buf *sql, const struct table *table, unsigned key_c
 		buf_printf(sql, "%s%s = ?%u", i ? " AND " : "", table->keys[i].name, i + 1);
 }
 
-static void add_columns(struct buf *sql, const struct table *table)
+static void add_keys(struct buf *sql, const struct table *table)
 {
-	for (unsigned i = 0; i < table->key_count; i++)
-		buf_printf(sql, "%s, ", table->keys[i].name);
-	for (unsigned i = 0; i < table->column_count; i++)
-		buf_printf(sql, "%s, ", table->columns[i].name);
-	buf_append_str(sql, "from_seq");
-}
-
-static void add_order(struct buf *sql, const struct table *table)
-{
-	buf_append_str(sql, " ORDER BY ");
 	for (unsigned i = 0; i < table->key_count; i++)
 		buf_printf(sql, "%s%s", i ? ", " : "", table->keys[i].name);
 }
 
-static void sql_insert(struct buf *sql, const struct table *table)
+/* In the order of schema.sql and of read_row(). */
+static void add_columns(struct buf *sql, const struct table *table)
 {
-	unsigned count = table->key_count + table->column_count + 1;
-
-	buf_printf(sql, "INSERT INTO %s VALUES (", table->name);
-	for (unsigned i = 0; i < count; i++)
-		buf_printf(sql, "?%u, ", i + 1);
-	buf_append_str(sql, "NULL)");
+	add_keys(sql, table);
+	for (unsigned i = 0; i < table->column_count; i++)
+		buf_printf(sql, ", %s", table->columns[i].name);
+	buf_append_str(sql, ", gone");
 }
 
-static void sql_select(struct buf *sql, const struct table *table)
+static void sql_put(struct buf *sql, const struct table *table)
+{
+	unsigned count = table->key_count + table->column_count;
+
+	buf_printf(sql, "INSERT OR REPLACE INTO %s VALUES (", table->name);
+	for (unsigned i = 0; i < count; i++)
+		buf_printf(sql, "?%u, ", i + 1);
+	buf_printf(sql, "0, ?%u)", count + 1);
+}
+
+static void sql_get(struct buf *sql, const struct table *table)
 {
 	buf_append_str(sql, "SELECT ");
 	add_columns(sql, table);
-	buf_printf(sql, " FROM %s WHERE ", table->name);
+	buf_printf(sql, ", from_seq FROM %s WHERE ", table->name);
+	add_where(sql, table, table->key_count);
+	buf_printf(sql, " AND from_seq <= ?%u ORDER BY from_seq DESC LIMIT 1",
+		   table->key_count + 1);
 }
 
+static void sql_history(struct buf *sql, const struct table *table)
+{
+	buf_append_str(sql, "SELECT ");
+	add_columns(sql, table);
+	buf_printf(sql, ", from_seq FROM %s WHERE ", table->name);
+	add_where(sql, table, table->key_count);
+	buf_append_str(sql, " AND gone = 0 ORDER BY from_seq");
+}
+
+/* Beside max() SQLite takes the other columns from the row that holds the greatest. */
 static void sql_each(struct buf *sql, const struct table *table, unsigned key_count)
 {
-	sql_select(sql, table);
+	buf_append_str(sql, "SELECT ");
+	add_columns(sql, table);
+	buf_printf(sql, ", max(from_seq) FROM %s WHERE ", table->name);
 	add_where(sql, table, key_count);
-	buf_printf(sql, "%sfrom_seq <= ?%u AND (to_seq IS NULL OR to_seq > ?%u)",
-		   key_count ? " AND " : "", key_count + 1, key_count + 1);
-	add_order(sql, table);
+	buf_printf(sql, "%sfrom_seq <= ?%u GROUP BY ", key_count ? " AND " : "", key_count + 1);
+	add_keys(sql, table);
+	buf_append_str(sql, " HAVING gone = 0 ORDER BY ");
+	add_keys(sql, table);
 }
 
-static void operation_sql(struct buf *sql, const struct table *table, unsigned operation)
+static void sql_remove(struct buf *sql, const struct table *table, unsigned key_count)
 {
-	unsigned keys = table->key_count;
+	static const char *const empty[] = {
+		[COLUMN_TEXT] = "''", [COLUMN_BLOB] = "x''", [COLUMN_NUMBER] = "0"
+	};
 
-	if (operation == OP_INSERT) {
-		sql_insert(sql, table);
-	} else if (operation == OP_GET_NOW) {
-		sql_select(sql, table);
-		add_where(sql, table, keys);
-		buf_append_str(sql, " AND to_seq IS NULL");
-	} else if (operation == OP_GET_AT) {
-		buf_append_str(sql, "SELECT ");
-		add_columns(sql, table);
-		buf_printf(sql, ", to_seq FROM %s WHERE ", table->name);
-		add_where(sql, table, keys);
-		buf_printf(sql, " AND from_seq <= ?%u ORDER BY from_seq DESC LIMIT 1", keys + 1);
-	} else if (operation == OP_HISTORY) {
-		sql_select(sql, table);
-		add_where(sql, table, keys);
-		buf_append_str(sql, " ORDER BY from_seq");
-	} else if (operation < OP_EACH) {
-		keys = operation - OP_CLOSE;
-		buf_printf(sql, "UPDATE %s SET to_seq = ?%u WHERE ", table->name, keys + 1);
-		add_where(sql, table, keys);
-		buf_append_str(sql, " AND to_seq IS NULL");
-	} else {
-		sql_each(sql, table, operation - OP_EACH);
-	}
+	buf_printf(sql, "INSERT OR REPLACE INTO %s SELECT ", table->name);
+	add_keys(sql, table);
+	for (unsigned i = 0; i < table->column_count; i++)
+		buf_printf(sql, ", %s", empty[table->columns[i].kind]);
+	buf_printf(sql, ", 1, ?%u FROM (", key_count + 1);
+	if (key_count == table->key_count)
+		sql_get(sql, table);
+	else
+		sql_each(sql, table, key_count);
+	buf_append_str(sql, ") WHERE gone = 0");
+}
+
+static void operation_sql(struct buf *sql, enum state_tag tag, unsigned operation)
+{
+	const struct table *table = &tables[tag];
+	unsigned keys = operation < OP_EACH ? operation - OP_REMOVE : operation - OP_EACH;
+
+	if (operation == OP_PUT)
+		sql_put(sql, table);
+	else if (operation == OP_GET)
+		sql_get(sql, table);
+	else if (operation == OP_HISTORY)
+		sql_history(sql, table);
+	else if (tag == TAG_VARIABLE && keys < table->key_count)
+		buf_append_str(sql, operation < OP_EACH ? remove_variables : each_variable);
+	else if (operation < OP_EACH)
+		sql_remove(sql, table, keys);
+	else
+		sql_each(sql, table, keys);
 }
 
 static enum status statement(struct db *db, enum state_tag tag, unsigned operation,
@@ -207,7 +236,7 @@ static enum status statement(struct db *db, enum state_tag tag, unsigned operati
 	enum status status;
 
 	if (!db_has_statement(db, slot)) {
-		operation_sql(&sql, &tables[tag], operation);
+		operation_sql(&sql, tag, operation);
 		status = buf_status(&sql, err);
 		if (status)
 			return status;
@@ -272,7 +301,8 @@ enum status table_remove(struct db *db, enum state_tag tag, const struct cell *k
 	int code;
 
 	assert(key_count >= 1 && key_count <= tables[tag].key_count);
-	status = statement(db, tag, OP_CLOSE + key_count, &stmt, err);
+	assert(tag != TAG_VARIABLE || key_count >= 2);
+	status = statement(db, tag, OP_REMOVE + key_count, &stmt, err);
 	if (status)
 		return status;
 	code = bind_keys(stmt, &tables[tag], keys, key_count);
@@ -286,11 +316,9 @@ enum status table_put(struct db *db, enum state_tag tag, const struct cell *keys
 {
 	const struct table *table = &tables[tag];
 	sqlite3_stmt *stmt;
-	enum status status = table_remove(db, tag, keys, table->key_count, seq, err);
+	enum status status = statement(db, tag, OP_PUT, &stmt, err);
 	int code;
 
-	if (!status)
-		status = statement(db, tag, OP_INSERT, &stmt, err);
 	if (status)
 		return status;
 	code = bind_keys(stmt, table, keys, table->key_count);
@@ -316,6 +344,11 @@ static struct cell read_cell(sqlite3_stmt *stmt, unsigned at, enum column_kind k
 	return cell;
 }
 
+static unsigned gone_column(const struct table *table)
+{
+	return table->key_count + table->column_count;
+}
+
 /* The row the statement stands on; bytes live until the next step. */
 static void read_row(sqlite3_stmt *stmt, const struct table *table, struct table_row *ret)
 {
@@ -323,8 +356,7 @@ static void read_row(sqlite3_stmt *stmt, const struct table *table, struct table
 		ret->key[i] = read_cell(stmt, i, table->keys[i].kind);
 	for (unsigned i = 0; i < table->column_count; i++)
 		ret->column[i] = read_cell(stmt, table->key_count + i, table->columns[i].kind);
-	ret->from_seq =
-		(uint64_t)sqlite3_column_int64(stmt, (int)(table->key_count + table->column_count));
+	ret->from_seq = (uint64_t)sqlite3_column_int64(stmt, (int)gone_column(table) + 1);
 }
 
 static enum status keep_cell(struct arena *arena, struct cell *cell, struct error *err)
@@ -349,52 +381,33 @@ static enum status keep_row(struct arena *arena, const struct table *table, stru
 	return status;
 }
 
-/* Take the one row a bound statement may return. */
+/* Take the last row of the key that the bound statement may return. */
 static enum status take_row(struct db *db, sqlite3_stmt *stmt, enum state_tag tag,
 			    struct arena *arena, struct table_row *ret, struct error *err)
 {
+	const struct table *table = &tables[tag];
 	struct table_row row = { .from_seq = 0 };
 	int code = sqlite3_step(stmt);
-	enum status status;
+	enum status status = STATUS_NOT_FOUND;
 
-	if (code == SQLITE_ROW) {
-		read_row(stmt, &tables[tag], &row);
-		status = keep_row(arena, &tables[tag], &row, err);
+	if (code == SQLITE_ROW && sqlite3_column_int(stmt, (int)gone_column(table)) == 0) {
+		read_row(stmt, table, &row);
+		status = keep_row(arena, table, &row, err);
 		if (!status && ret)
 			*ret = row;
-	} else if (code == SQLITE_DONE) {
-		status = STATUS_NOT_FOUND;
-	} else {
+	} else if (code != SQLITE_ROW && code != SQLITE_DONE) {
 		status = db_error(db, code, "read a row", err);
 	}
 	sqlite3_reset(stmt);
 	return status;
 }
 
-enum status table_get_now(struct db *db, enum state_tag tag, const struct cell *keys,
-			  struct arena *arena, struct table_row *ret, struct error *err)
-{
-	sqlite3_stmt *stmt;
-	enum status status = statement(db, tag, OP_GET_NOW, &stmt, err);
-	int code;
-
-	if (status)
-		return status;
-	code = bind_keys(stmt, &tables[tag], keys, tables[tag].key_count);
-	if (code != SQLITE_OK)
-		return db_error(db, code, "bind a key", err);
-	return take_row(db, stmt, tag, arena, ret, err);
-}
-
-/* NOLINTNEXTLINE(readability-function-size): a question in full, and where its answer goes */
 enum status table_get(struct db *db, enum state_tag tag, const struct cell *keys, uint64_t at,
 		      struct arena *arena, struct table_row *ret, struct error *err)
 {
 	const struct table *table = &tables[tag];
-	unsigned to_column = table->key_count + table->column_count + 1;
-	struct table_row row = { .from_seq = 0 };
 	sqlite3_stmt *stmt;
-	enum status status = statement(db, tag, OP_GET_AT, &stmt, err);
+	enum status status = statement(db, tag, OP_GET, &stmt, err);
 	int code;
 
 	if (status)
@@ -402,21 +415,15 @@ enum status table_get(struct db *db, enum state_tag tag, const struct cell *keys
 	code = bind_keys(stmt, table, keys, table->key_count);
 	if (code == SQLITE_OK)
 		code = bind_seq(stmt, table->key_count + 1, at);
-	if (code == SQLITE_OK)
-		code = sqlite3_step(stmt);
-	if (code == SQLITE_ROW && (sqlite3_column_type(stmt, (int)to_column) == SQLITE_NULL ||
-				   (uint64_t)sqlite3_column_int64(stmt, (int)to_column) > at)) {
-		read_row(stmt, table, &row);
-		status = keep_row(arena, table, &row, err);
-		if (!status && ret)
-			*ret = row;
-	} else if (code == SQLITE_ROW || code == SQLITE_DONE) {
-		status = STATUS_NOT_FOUND;
-	} else {
-		status = db_error(db, code, "read a row", err);
-	}
-	sqlite3_reset(stmt);
-	return status;
+	if (code != SQLITE_OK)
+		return db_error(db, code, "bind a key", err);
+	return take_row(db, stmt, tag, arena, ret, err);
+}
+
+enum status table_get_now(struct db *db, enum state_tag tag, const struct cell *keys,
+			  struct arena *arena, struct table_row *ret, struct error *err)
+{
+	return table_get(db, tag, keys, UINT64_MAX, arena, ret, err);
 }
 
 static enum status visit_all(struct db *db, sqlite3_stmt *stmt, enum state_tag tag,
@@ -439,22 +446,17 @@ static enum status visit_all(struct db *db, sqlite3_stmt *stmt, enum state_tag t
 	return status;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): a question in full, and where its answer goes */
 enum status table_each(struct db *db, enum state_tag tag, const struct cell *keys,
 		       unsigned key_count, uint64_t at, table_visit visit, void *context,
 		       struct error *err)
 {
-	unsigned slot = (unsigned)tag * OP_COUNT + OP_EACH + key_count;
 	sqlite3_stmt *stmt;
 	enum status status;
 	int code;
 
 	assert(key_count <= tables[tag].key_count);
 	assert(tag != TAG_VARIABLE || key_count == 2);
-	if (tag == TAG_VARIABLE)
-		status = db_statement(db, slot, variables_at, &stmt, err);
-	else
-		status = statement(db, tag, OP_EACH + key_count, &stmt, err);
+	status = statement(db, tag, OP_EACH + key_count, &stmt, err);
 	if (status)
 		return status;
 	code = bind_keys(stmt, &tables[tag], keys, key_count);

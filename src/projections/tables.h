@@ -1,8 +1,8 @@
 /*
  * Temporal tables: one per tag of the state model, all of one shape.
  *
- * A row has key columns, value columns, and is in force from event from_seq up to, not including,
- * to_seq. These functions are the only ones that read or write rows; schema.sql is their shape.
+ * A row has key columns, value columns, and is in force from event from_seq until the next row of its
+ * key. These functions are the only ones that read or write rows; schema.sql is their shape.
  */
 #ifndef PROVENV_PROJECTIONS_TABLES_H
 #define PROVENV_PROJECTIONS_TABLES_H
@@ -67,11 +67,14 @@ unsigned table_key_count(enum state_tag tag);
 /* Create all tables in an empty database. */
 enum status tables_create(struct db *db, struct error *err);
 
-/* Close the row of the key that is in force, if any, and put a new one in force from @seq. */
+/* Put a row in force from @seq, in place of the one of its key that is in force now, if any. */
 enum status table_put(struct db *db, enum state_tag tag, const struct cell *keys,
 		      const struct cell *columns, uint64_t seq, struct error *err);
 
-/* Close the rows in force whose first @key_count key columns are @keys. */
+/*
+ * From @seq on, no row whose first @key_count key columns are @keys is in force. Variables:
+ * @key_count must be at least 2 (one profile).
+ */
 enum status table_remove(struct db *db, enum state_tag tag, const struct cell *keys,
 			 unsigned key_count, uint64_t seq, struct error *err);
 

@@ -46,6 +46,40 @@ static inline const char *table_name(enum state_tag tag)
 	return tag == TAG_KEY ? "environment_key" : state_tag_name(tag);
 }
 
+/* The key columns of the table of @tag. */
+static inline const char *table_keys(enum state_tag tag)
+{
+	static const char *const keys[TAG_COUNT] = {
+		[TAG_ACTIVE] = "environment",
+		[TAG_CATEGORY] = "name",
+		[TAG_DATABASE] = "environment, profile, name",
+		[TAG_ENVIRONMENT] = "name",
+		[TAG_KEY] = "environment, generation",
+		[TAG_LOCK] = "environment",
+		[TAG_PROFILE] = "environment, name",
+		[TAG_SPECIFICATION] = "key",
+		[TAG_VARIABLE] = "environment, profile, key",
+		[TAG_VIOLATION] = "seq",
+	};
+
+	return keys[tag];
+}
+
+/* For each table a view with the name of it and `_now`, of the rows in force now. */
+static inline void make_now_views(struct db *db)
+{
+	for (int i = 0; i < TAG_COUNT; i++) {
+		const char *name = table_name((enum state_tag)i);
+		char sql[256];
+
+		(void)sqlite3_snprintf(sizeof(sql), sql,
+				       "CREATE TEMP VIEW %s_now AS SELECT * FROM (SELECT *, "
+				       "max(from_seq) FROM %s GROUP BY %s) WHERE gone = 0",
+				       name, name, table_keys((enum state_tag)i));
+		assert_int_equal(db_exec(db, sql, NULL), STATUS_OK);
+	}
+}
+
 static inline void dump(struct db *db, struct buf *ret)
 {
 	buf_clear(ret);

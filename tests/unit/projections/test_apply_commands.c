@@ -427,35 +427,41 @@ static void assert_same_sight(const struct sight *past, const struct sight *then
 	}
 }
 
-/* Nothing stands without what it stands in, and nothing ends before it begins. */
+/* Nothing stands without what it stands in, and only what stood is ever gone. */
 static void assert_sound(struct db *db)
 {
 	static const char sql[] =
-		"SELECT 1 FROM profile p WHERE to_seq IS NULL AND NOT EXISTS (SELECT 1 FROM "
-		"environment WHERE name = p.environment AND to_seq IS NULL)"
-		" UNION ALL SELECT 1 FROM profile p WHERE to_seq IS NULL AND base <> '' AND NOT "
-		"EXISTS (SELECT 1 FROM profile b WHERE b.environment = p.environment AND "
-		"b.name = p.base AND b.to_seq IS NULL)"
-		" UNION ALL SELECT 1 FROM variable v WHERE to_seq IS NULL AND NOT EXISTS (SELECT 1 "
-		"FROM profile WHERE environment = v.environment AND name = v.profile AND "
-		"to_seq IS NULL)"
-		" UNION ALL SELECT 1 FROM database d WHERE to_seq IS NULL AND NOT EXISTS (SELECT 1 "
-		"FROM profile WHERE environment = d.environment AND name = d.profile AND "
-		"to_seq IS NULL)"
-		" UNION ALL SELECT 1 FROM environment e WHERE to_seq IS NULL AND NOT EXISTS ("
-		"SELECT 1 FROM active a JOIN profile p ON p.environment = e.name AND "
-		"p.name = a.name AND p.to_seq IS NULL WHERE a.environment = e.name "
-		"AND a.to_seq IS NULL)"
-		" UNION ALL SELECT 1 FROM active a WHERE to_seq IS NULL AND environment = '' AND "
-		"NOT EXISTS (SELECT 1 FROM environment WHERE name = a.name AND to_seq IS NULL)"
-		" UNION ALL SELECT 1 FROM lock l WHERE to_seq IS NULL AND NOT EXISTS (SELECT 1 "
-		"FROM environment WHERE name = l.environment AND to_seq IS NULL)"
-		" UNION ALL SELECT 1 FROM variable WHERE to_seq <= from_seq OR value_seq > from_seq"
-		" UNION ALL SELECT 1 FROM profile WHERE to_seq <= from_seq"
-		" UNION ALL SELECT 1 FROM active WHERE to_seq <= from_seq";
+		"SELECT 1 FROM profile_now p WHERE NOT EXISTS (SELECT 1 FROM environment_now "
+		"WHERE name = p.environment)"
+		" UNION ALL SELECT 1 FROM profile_now p WHERE base <> '' AND NOT EXISTS (SELECT 1 "
+		"FROM profile_now b WHERE b.environment = p.environment AND b.name = p.base)"
+		" UNION ALL SELECT 1 FROM variable_now v WHERE NOT EXISTS (SELECT 1 FROM "
+		"profile_now WHERE environment = v.environment AND name = v.profile)"
+		" UNION ALL SELECT 1 FROM database_now d WHERE NOT EXISTS (SELECT 1 FROM "
+		"profile_now WHERE environment = d.environment AND name = d.profile)"
+		" UNION ALL SELECT 1 FROM environment_now e WHERE NOT EXISTS (SELECT 1 FROM "
+		"active_now a JOIN profile_now p ON p.environment = e.name AND p.name = a.name "
+		"WHERE a.environment = e.name)"
+		" UNION ALL SELECT 1 FROM active_now a WHERE environment = '' AND NOT EXISTS "
+		"(SELECT 1 FROM environment_now WHERE name = a.name)"
+		" UNION ALL SELECT 1 FROM lock_now l WHERE NOT EXISTS (SELECT 1 FROM "
+		"environment_now WHERE name = l.environment)"
+		" UNION ALL SELECT 1 FROM variable WHERE value_seq > from_seq";
 	struct buf rows = BUF_INIT;
 
+	make_now_views(db);
 	dump_rows(db_handle(db), sql, &rows);
+	for (int i = 0; i < TAG_COUNT; i++) {
+		char gone[256];
+
+		(void)sqlite3_snprintf(
+			sizeof(gone), gone,
+			"SELECT 1 FROM (SELECT gone, lag(gone, 1, 1) OVER (PARTITION "
+			"BY %s ORDER BY from_seq) AS before FROM %s) WHERE gone AND "
+			"before",
+			table_keys((enum state_tag)i), table_name((enum state_tag)i));
+		dump_rows(db_handle(db), gone, &rows);
+	}
 	assert_string_equal(buf_str(&rows), "");
 	buf_release(&rows);
 }
