@@ -95,7 +95,8 @@ static enum status configure(struct db *db, enum db_mode mode, struct error *err
 	if (mode == DB_SHARED) {
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		sqlite3_wal_hook(db->handle, shorten_wal, NULL);
-		return db_exec(db, "PRAGMA synchronous = NORMAL", err);
+		/* Room for the last pages of thousands of keys, for a process that asks often. */
+		return db_exec(db, "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000", err);
 	}
 	/*
 	 * The journal stays, and in a file: a command that breaks a rule is rolled back from it,
