@@ -153,20 +153,20 @@ void machine_json(const struct machine *machine, struct json *json)
 	AUTO(buf_release) struct buf lmdb = BUF_INIT;
 
 	buf_printf(&lmdb, "%d.%d.%d", MDB_VERSION_MAJOR, MDB_VERSION_MINOR, MDB_VERSION_PATCH);
-	json_object(json);
-	json_pair_string(json, "cpu", machine->cpu);
-	json_pair_uint(json, "cores", machine->cores > 0 ? (uint64_t)machine->cores : 0);
-	json_pair_string(json, "kernel", machine->kernel);
-	json_pair_string(json, "file_system", machine->file_system);
-	json_pair_string(json, "lmdb", buf_str(&lmdb));
-	json_pair_string(json, "sqlite", sqlite3_libversion());
-	json_pair_string(json, "libsodium", sodium_version_string());
-	json_pair_string(json, "msgpack", msgpack_version());
-	json_pair_string(json, "compiler", COMPILER);
-	json_pair_string(json, "provenv", PROVENV_VERSION);
-	json_pair_string(json, "build", machine->build);
-	json_pair_bool(json, "release", machine->release);
-	json_pair_uint(json, "runs", machine->runs);
-	json_pair_bool(json, "quick", machine->quick);
-	json_end(json);
+	jsonw_object(json);
+	jsonw_pair_string(json, "cpu", machine->cpu);
+	jsonw_pair_uint(json, "cores", machine->cores > 0 ? (uint64_t)machine->cores : 0);
+	jsonw_pair_string(json, "kernel", machine->kernel);
+	jsonw_pair_string(json, "file_system", machine->file_system);
+	jsonw_pair_string(json, "lmdb", buf_str(&lmdb));
+	jsonw_pair_string(json, "sqlite", sqlite3_libversion());
+	jsonw_pair_string(json, "libsodium", sodium_version_string());
+	jsonw_pair_string(json, "msgpack", msgpack_version());
+	jsonw_pair_string(json, "compiler", COMPILER);
+	jsonw_pair_string(json, "provenv", PROVENV_VERSION);
+	jsonw_pair_string(json, "build", machine->build);
+	jsonw_pair_bool(json, "release", machine->release);
+	jsonw_pair_uint(json, "runs", machine->runs);
+	jsonw_pair_bool(json, "quick", machine->quick);
+	jsonw_end(json);
 }

@@ -251,55 +251,55 @@ static uint64_t rounded(double value)
 
 static void json_spread(struct json *json, const char *key, struct spread spread, double factor)
 {
-	json_key(json, key);
-	json_object(json);
-	json_pair_uint(json, "median", rounded(spread.median * factor));
-	json_pair_uint(json, "min", rounded(spread.least * factor));
-	json_pair_uint(json, "max", rounded(spread.most * factor));
-	json_end(json);
+	jsonw_key(json, key);
+	jsonw_object(json);
+	jsonw_pair_uint(json, "median", rounded(spread.median * factor));
+	jsonw_pair_uint(json, "min", rounded(spread.least * factor));
+	jsonw_pair_uint(json, "max", rounded(spread.most * factor));
+	jsonw_end(json);
 }
 
 static void json_measure(struct json *json, const struct measure *measure)
 {
 	bool of_ratio = measure->goal == GOAL_RATIO_AT_LEAST || measure->goal == GOAL_RATIO_AT_MOST;
 
-	json_object(json);
-	json_pair_string(json, "row", measure->row->name);
-	json_pair_string(json, "label", measure->label);
-	json_pair_string(json, "what", measure->row->what);
-	json_pair_string(json, "limit", measure->row->limit);
-	json_pair_string(json, "unit", unit_names[measure->row->unit]);
-	json_pair_uint(json, "runs", measure->count);
+	jsonw_object(json);
+	jsonw_pair_string(json, "row", measure->row->name);
+	jsonw_pair_string(json, "label", measure->label);
+	jsonw_pair_string(json, "what", measure->row->what);
+	jsonw_pair_string(json, "limit", measure->row->limit);
+	jsonw_pair_string(json, "unit", unit_names[measure->row->unit]);
+	jsonw_pair_uint(json, "runs", measure->count);
 	if (measure->paired)
 		json_spread(json, "ratio_permille", ratio_of(measure), 1000);
 	json_spread(json, "ours", spread_of(measure->ours, measure->count), 1);
 	if (measure->paired)
 		json_spread(json, "theirs", spread_of(measure->theirs, measure->count), 1);
-	json_pair_string(json, "goal", goal_names[measure->goal]);
+	jsonw_pair_string(json, "goal", goal_names[measure->goal]);
 	if (measure->goal != GOAL_NONE) {
-		json_pair_uint(json, "target",
-			       rounded(measure->row->target * (of_ratio ? 1000 : 1)));
-		json_pair_bool(json, "met", goal_met(measure));
+		jsonw_pair_uint(json, "target",
+				rounded(measure->row->target * (of_ratio ? 1000 : 1)));
+		jsonw_pair_bool(json, "met", goal_met(measure));
 	}
-	json_end(json);
+	jsonw_end(json);
 }
 
 void report_json(const struct report *report, const struct machine *machine, struct buf *out)
 {
 	struct json json;
 
-	json_init(&json, out);
-	json_object(&json);
-	json_pair_string(&json, "schema", "provenv/bench/v1");
-	json_key(&json, "machine");
+	jsonw_init(&json, out);
+	jsonw_object(&json);
+	jsonw_pair_string(&json, "schema", "provenv/bench/v1");
+	jsonw_key(&json, "machine");
 	machine_json(machine, &json);
-	json_key(&json, "measures");
-	json_array(&json);
+	jsonw_key(&json, "measures");
+	jsonw_array(&json);
 	for (const struct measure *at = report->first; at; at = at->next)
 		if (at->count)
 			json_measure(&json, at);
-	json_end(&json);
-	json_pair_slice(&json, "notes", buf_slice(&report->notes));
-	json_end(&json);
+	jsonw_end(&json);
+	jsonw_pair_slice(&json, "notes", buf_slice(&report->notes));
+	jsonw_end(&json);
 	buf_append_byte(out, '\n');
 }
