@@ -19,7 +19,7 @@
 
 #include "base/banned.h"
 
-void json_init(struct json *json, struct buf *out)
+void jsonw_init(struct json *json, struct buf *out)
 {
 	*json = (struct json){ .out = out };
 }
@@ -54,17 +54,17 @@ static void open_level(struct json *json, bool array)
 	buf_append_byte(json->out, array ? '[' : '{');
 }
 
-void json_object(struct json *json)
+void jsonw_object(struct json *json)
 {
 	open_level(json, false);
 }
 
-void json_array(struct json *json)
+void jsonw_array(struct json *json)
 {
 	open_level(json, true);
 }
 
-void json_end(struct json *json)
+void jsonw_end(struct json *json)
 {
 	assert(json->depth > 0 && !json->after_key);
 	json->depth--;
@@ -133,7 +133,7 @@ static void append_quoted(struct buf *out, struct slice text)
 	buf_append_byte(out, '"');
 }
 
-void json_key_slice(struct json *json, struct slice key)
+void jsonw_key_slice(struct json *json, struct slice key)
 {
 	assert(json->depth > 0 && !json->array[json->depth - 1] && !json->after_key);
 	separate(json);
@@ -142,23 +142,23 @@ void json_key_slice(struct json *json, struct slice key)
 	json->after_key = true;
 }
 
-void json_key(struct json *json, const char *key)
+void jsonw_key(struct json *json, const char *key)
 {
-	json_key_slice(json, slice_str(key));
+	jsonw_key_slice(json, slice_str(key));
 }
 
-void json_slice(struct json *json, struct slice text)
+void jsonw_slice(struct json *json, struct slice text)
 {
 	before_value(json);
 	append_quoted(json->out, text);
 }
 
-void json_string(struct json *json, const char *text)
+void jsonw_string(struct json *json, const char *text)
 {
-	json_slice(json, slice_str(text));
+	jsonw_slice(json, slice_str(text));
 }
 
-void json_hex(struct json *json, const uint8_t *bytes, size_t len)
+void jsonw_hex(struct json *json, const uint8_t *bytes, size_t len)
 {
 	before_value(json);
 	buf_append_byte(json->out, '"');
@@ -173,70 +173,70 @@ void json_hex(struct json *json, const uint8_t *bytes, size_t len)
 	buf_append_byte(json->out, '"');
 }
 
-void json_uint(struct json *json, uint64_t value)
+void jsonw_uint(struct json *json, uint64_t value)
 {
 	before_value(json);
 	buf_printf(json->out, "%" PRIu64, value);
 }
 
-void json_bool(struct json *json, bool value)
+void jsonw_bool(struct json *json, bool value)
 {
 	before_value(json);
 	buf_append_str(json->out, value ? "true" : "false");
 }
 
-void json_null(struct json *json)
+void jsonw_null(struct json *json)
 {
 	before_value(json);
 	buf_append_str(json->out, "null");
 }
 
-void json_time(struct json *json, uint64_t time_ms)
+void jsonw_time(struct json *json, uint64_t time_ms)
 {
 	char text[32];
 
 	text_from_time_ms(time_ms, text);
-	json_string(json, text);
+	jsonw_string(json, text);
 }
 
-void json_pair_string(struct json *json, const char *key, const char *text)
+void jsonw_pair_string(struct json *json, const char *key, const char *text)
 {
-	json_key(json, key);
-	json_string(json, text);
+	jsonw_key(json, key);
+	jsonw_string(json, text);
 }
 
-void json_pair_slice(struct json *json, const char *key, struct slice text)
+void jsonw_pair_slice(struct json *json, const char *key, struct slice text)
 {
-	json_key(json, key);
-	json_slice(json, text);
+	jsonw_key(json, key);
+	jsonw_slice(json, text);
 }
 
-void json_pair_hex(struct json *json, const char *key, const uint8_t *bytes, size_t len)
+void jsonw_pair_hex(struct json *json, const char *key, const uint8_t *bytes, size_t len)
 {
-	json_key(json, key);
-	json_hex(json, bytes, len);
+	jsonw_key(json, key);
+	jsonw_hex(json, bytes, len);
 }
 
-void json_pair_uint(struct json *json, const char *key, uint64_t value)
+void jsonw_pair_uint(struct json *json, const char *key, uint64_t value)
 {
-	json_key(json, key);
-	json_uint(json, value);
+	jsonw_key(json, key);
+	jsonw_uint(json, value);
 }
 
-void json_pair_bool(struct json *json, const char *key, bool value)
+void jsonw_pair_bool(struct json *json, const char *key, bool value)
 {
-	json_key(json, key);
-	json_bool(json, value);
+	jsonw_key(json, key);
+	jsonw_bool(json, value);
 }
 
-void json_pair_null(struct json *json, const char *key)
+void jsonw_pair_null(struct json *json, const char *key)
 {
-	json_key(json, key);
-	json_null(json);
+	jsonw_key(json, key);
+	jsonw_null(json);
 }
 
-void json_pair_time(struct json *json, const char *key, uint64_t time_ms)
+void jsonw_pair_time(struct json *json, const char *key, uint64_t time_ms)
 {
-	json_key(json, key);
-	json_time(json, time_ms);
+	jsonw_key(json, key);
+	jsonw_time(json, time_ms);
 }

@@ -50,13 +50,13 @@ static void write_line(const char *event, const char *name, uint64_t value)
 	struct buf line AUTO(buf_release) = BUF_INIT;
 	struct json json;
 
-	json_init(&json, &line);
-	json_object(&json);
-	json_pair_time(&json, "time", clock_now_ms());
-	json_pair_uint(&json, "pid", (uint64_t)getpid());
-	json_pair_string(&json, "event", event);
-	json_pair_uint(&json, name, value);
-	json_end(&json);
+	jsonw_init(&json, &line);
+	jsonw_object(&json);
+	jsonw_pair_time(&json, "time", clock_now_ms());
+	jsonw_pair_uint(&json, "pid", (uint64_t)getpid());
+	jsonw_pair_string(&json, "event", event);
+	jsonw_pair_uint(&json, name, value);
+	jsonw_end(&json);
 	buf_append_byte(&line, '\n');
 	if (!buf_status(&line, NULL) && write(trace_fd, line.data, line.len) < 0)
 		return; /* see above */

@@ -5,6 +5,7 @@
 #define PROVENV_CMDS_CMD_H
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "cmds/options.h"
 #include "ops/session.h"
 
@@ -45,6 +46,9 @@ struct invocation {
 	const struct command *command;
 	const struct option_values *options;
 	struct session_options session; /* made from the global options */
+	/* The id of a write that was given none, in hex; session.command_id points here. Else "".
+	 */
+	char made_id[2 * COMMAND_ID_BYTES + 1];
 	const char *const *operands;
 	size_t operand_count;
 	bool json; /* --json or --jsonl */

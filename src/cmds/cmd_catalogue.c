@@ -33,21 +33,22 @@ static void print_categories_json(struct invocation *inv, const struct definitio
 	struct json json;
 
 	json_begin(inv, &json, "category ls");
-	json_key(&json, "categories");
-	json_array(&json);
+	jsonw_key(&json, "categories");
+	jsonw_array(&json);
 	for (size_t i = 0; i < count; i++) {
 		const struct payload *payload = items[i].payload;
 
-		json_object(&json);
-		json_pair_slice(&json, "name", payload_get_text(payload, FIELD_NAME));
-		json_pair_slice(&json, "title", langmap_pick(&payload->field[FIELD_TITLE].langmap));
-		json_pair_string(&json, "status",
-				 payload_get_bool(payload, FIELD_PLANNED) ? "planned"
-									  : "implemented");
-		json_pair_uint(&json, "seq", items[i].seq);
-		json_end(&json);
+		jsonw_object(&json);
+		jsonw_pair_slice(&json, "name", payload_get_text(payload, FIELD_NAME));
+		jsonw_pair_slice(&json, "title",
+				 langmap_pick(&payload->field[FIELD_TITLE].langmap));
+		jsonw_pair_string(&json, "status",
+				  payload_get_bool(payload, FIELD_PLANNED) ? "planned"
+									   : "implemented");
+		jsonw_pair_uint(&json, "seq", items[i].seq);
+		jsonw_end(&json);
 	}
-	json_end(&json);
+	jsonw_end(&json);
 	json_finish(inv, &json);
 }
 
@@ -126,8 +127,8 @@ static enum status cmd_category_rm(struct invocation *inv, struct error *err)
 
 static void json_specification(struct json *json, const struct definition *item)
 {
-	json_pair_uint(json, "seq", item->seq);
-	json_key(json, "specification");
+	jsonw_pair_uint(json, "seq", item->seq);
+	jsonw_key(json, "specification");
 	json_payload(json, item->payload);
 }
 
@@ -166,14 +167,14 @@ static enum status cmd_spec_ls(struct invocation *inv, struct error *err)
 		status = state_specifications(&session.view, &items, &count, err);
 	if (!status && inv->json) {
 		json_begin(inv, &json, "spec ls");
-		json_key(&json, "specifications");
-		json_array(&json);
+		jsonw_key(&json, "specifications");
+		jsonw_array(&json);
 		for (size_t i = 0; i < count; i++) {
-			json_object(&json);
+			jsonw_object(&json);
 			json_specification(&json, &items[i]);
-			json_end(&json);
+			jsonw_end(&json);
 		}
-		json_end(&json);
+		jsonw_end(&json);
 		json_finish(inv, &json);
 	} else if (!status) {
 		print_specs(inv, items, count);

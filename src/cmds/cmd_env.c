@@ -34,16 +34,16 @@ static bool locked_now(const struct environment *environment)
 static void json_environment(struct json *json, struct arena *arena,
 			     const struct environment *environment)
 {
-	json_pair_slice(json, "name", environment->name);
-	json_pair_bool(json, "active", environment->active);
-	json_pair_bool(json, "protected", environment->is_protected);
-	json_pair_bool(json, "locked", locked_now(environment));
+	jsonw_pair_slice(json, "name", environment->name);
+	jsonw_pair_bool(json, "active", environment->active);
+	jsonw_pair_bool(json, "protected", environment->is_protected);
+	jsonw_pair_bool(json, "locked", locked_now(environment));
 	if (environment->locked && environment->until_ms)
-		json_pair_time(json, "locked_until", environment->until_ms);
-	json_pair_slice(json, "profile", environment->profile);
-	json_pair_slice(json, "title", langmap_text(arena, environment->title));
-	json_pair_slice(json, "description", langmap_text(arena, environment->description));
-	json_pair_uint(json, "seq", environment->seq);
+		jsonw_pair_time(json, "locked_until", environment->until_ms);
+	jsonw_pair_slice(json, "profile", environment->profile);
+	jsonw_pair_slice(json, "title", langmap_text(arena, environment->title));
+	jsonw_pair_slice(json, "description", langmap_text(arena, environment->description));
+	jsonw_pair_uint(json, "seq", environment->seq);
 }
 
 static void print_all(struct invocation *inv, struct arena *arena, const struct environment *items,
@@ -77,14 +77,14 @@ static enum status cmd_env_ls(struct invocation *inv, struct error *err)
 		status = state_environments(&session.view, &items, &count, err);
 	if (!status && inv->json) {
 		json_begin(inv, &json, "env ls");
-		json_key(&json, "environments");
-		json_array(&json);
+		jsonw_key(&json, "environments");
+		jsonw_array(&json);
 		for (size_t i = 0; i < count; i++) {
-			json_object(&json);
+			jsonw_object(&json);
 			json_environment(&json, &session.arena, &items[i]);
-			json_end(&json);
+			jsonw_end(&json);
 		}
-		json_end(&json);
+		jsonw_end(&json);
 		json_finish(inv, &json);
 	} else if (!status) {
 		print_all(inv, &session.arena, items, count);

@@ -36,21 +36,21 @@ static void json_event(struct json *json, struct session *session, const struct 
 {
 	const struct event *event = &read->decoded.event;
 
-	json_pair_uint(json, "seq", event->seq);
-	json_pair_time(json, "time", event->time_ms);
+	jsonw_pair_uint(json, "seq", event->seq);
+	jsonw_pair_time(json, "time", event->time_ms);
 	if (event->claimed_ms != event->time_ms)
-		json_pair_time(json, "claimed_time", event->claimed_ms);
-	json_pair_slice(json, "actor", session_actor(session, event));
-	json_pair_hex(json, "key_id", event->key_id, KEY_ID_BYTES);
-	json_pair_slice(json, "type", read->decoded.type_name);
-	json_pair_slice(json, "reason", event->reason);
-	json_pair_hex(json, "hash", read->leaf_hash, HASH_BYTES);
-	json_pair_hex(json, "command_id", event->command_id, COMMAND_ID_BYTES);
-	json_pair_uint(json, "part", event->part);
-	json_pair_uint(json, "parts", event->parts);
+		jsonw_pair_time(json, "claimed_time", event->claimed_ms);
+	jsonw_pair_slice(json, "actor", session_actor(session, event));
+	jsonw_pair_hex(json, "key_id", event->key_id, KEY_ID_BYTES);
+	jsonw_pair_slice(json, "type", read->decoded.type_name);
+	jsonw_pair_slice(json, "reason", event->reason);
+	jsonw_pair_hex(json, "hash", read->leaf_hash, HASH_BYTES);
+	jsonw_pair_hex(json, "command_id", event->command_id, COMMAND_ID_BYTES);
+	jsonw_pair_uint(json, "part", event->part);
+	jsonw_pair_uint(json, "parts", event->parts);
 	if (read->newer)
-		json_pair_bool(json, "newer", true);
-	json_key(json, "payload");
+		jsonw_pair_bool(json, "newer", true);
+	jsonw_key(json, "payload");
 	json_payload(json, &event->payload);
 }
 
@@ -95,15 +95,15 @@ static enum status log_visit(void *context, struct session *session, const struc
 	struct invocation *inv = printing->inv;
 
 	if (printing->lines) {
-		json_init(&printing->json, &inv->out);
-		json_object(&printing->json);
+		jsonw_init(&printing->json, &inv->out);
+		jsonw_object(&printing->json);
 		json_event(&printing->json, session, event);
-		json_end(&printing->json);
+		jsonw_end(&printing->json);
 		buf_append_byte(&inv->out, '\n');
 	} else if (inv->json) {
-		json_object(&printing->json);
+		jsonw_object(&printing->json);
 		json_event(&printing->json, session, event);
-		json_end(&printing->json);
+		jsonw_end(&printing->json);
 	} else {
 		print_event_line(&inv->out, session, event);
 	}
@@ -172,10 +172,10 @@ static enum status print_range(struct invocation *inv, struct session *session, 
 		return status;
 	if (inv->json) {
 		json_begin(inv, &json, "log");
-		json_pair_uint(&json, "first_seq", range.first_seq);
-		json_pair_time(&json, "first_time", range.first_ms);
-		json_pair_uint(&json, "last_seq", range.last_seq);
-		json_pair_time(&json, "last_time", range.last_ms);
+		jsonw_pair_uint(&json, "first_seq", range.first_seq);
+		jsonw_pair_time(&json, "first_time", range.first_ms);
+		jsonw_pair_uint(&json, "last_seq", range.last_seq);
+		jsonw_pair_time(&json, "last_time", range.last_ms);
 		json_finish(inv, &json);
 		return STATUS_OK;
 	}
@@ -194,12 +194,12 @@ static enum status print_log(struct invocation *inv, struct session *session,
 
 	if (inv->json && !inv->jsonl) {
 		json_begin(inv, &printing.json, "log");
-		json_key(&printing.json, "events");
-		json_array(&printing.json);
+		jsonw_key(&printing.json, "events");
+		jsonw_array(&printing.json);
 	}
 	status = op_history(session, filter, log_visit, &printing, err);
 	if (!status && inv->json && !inv->jsonl) {
-		json_end(&printing.json);
+		jsonw_end(&printing.json);
 		json_finish(inv, &printing.json);
 	}
 	return status;
@@ -298,11 +298,11 @@ static enum status cmd_show(struct invocation *inv, struct error *err)
 static void json_side(struct json *json, const char *name, struct slice text, bool present,
 		      bool secret)
 {
-	json_key(json, name);
+	jsonw_key(json, name);
 	if (!present || secret)
-		json_null(json);
+		jsonw_null(json);
 	else
-		json_slice(json, text);
+		jsonw_slice(json, text);
 }
 
 static void blame_json(struct invocation *inv, const struct session *session,
@@ -311,27 +311,27 @@ static void blame_json(struct invocation *inv, const struct session *session,
 	struct json json;
 
 	json_begin(inv, &json, "blame");
-	json_pair_slice(&json, "environment", session->environment);
-	json_pair_slice(&json, "profile", session->profile);
-	json_pair_uint(&json, "at", session->point.seq);
-	json_key(&json, "lines");
-	json_array(&json);
+	jsonw_pair_slice(&json, "environment", session->environment);
+	jsonw_pair_slice(&json, "profile", session->profile);
+	jsonw_pair_uint(&json, "at", session->point.seq);
+	jsonw_key(&json, "lines");
+	jsonw_array(&json);
 	for (size_t i = 0; i < count; i++) {
 		const struct variable_info *info = &lines[i].info;
 
-		json_object(&json);
-		json_pair_slice(&json, "key", info->key);
+		jsonw_object(&json);
+		jsonw_pair_slice(&json, "key", info->key);
 		json_side(&json, "before", lines[i].before, lines[i].had_before,
 			  lines[i].before_secret);
 		json_side(&json, "after", info->value, true, info->secret);
-		json_pair_bool(&json, "secret", info->secret);
-		json_pair_uint(&json, "seq", info->seq);
-		json_pair_time(&json, "time", info->time_ms);
-		json_pair_slice(&json, "actor", info->actor);
-		json_pair_slice(&json, "reason", info->reason);
-		json_end(&json);
+		jsonw_pair_bool(&json, "secret", info->secret);
+		jsonw_pair_uint(&json, "seq", info->seq);
+		jsonw_pair_time(&json, "time", info->time_ms);
+		jsonw_pair_slice(&json, "actor", info->actor);
+		jsonw_pair_slice(&json, "reason", info->reason);
+		jsonw_end(&json);
 	}
-	json_end(&json);
+	jsonw_end(&json);
 	json_finish(inv, &json);
 }
 
@@ -395,8 +395,8 @@ static enum status cmd_diff(struct invocation *inv, struct error *err)
 		status = op_diff(&session, &args, &result, err);
 	if (!status && inv->json) {
 		json_begin(inv, &json, "diff");
-		json_pair_slice(&json, "from", result.from);
-		json_pair_slice(&json, "to", result.to);
+		jsonw_pair_slice(&json, "from", result.from);
+		jsonw_pair_slice(&json, "to", result.to);
 		json_changes(&json, result.changes, result.count);
 		json_finish(inv, &json);
 	} else if (!status) {

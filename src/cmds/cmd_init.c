@@ -39,12 +39,12 @@ static void print_made_json(struct invocation *inv, const struct init_result *re
 	struct json json;
 
 	json_begin(inv, &json, "init");
-	json_pair_string(&json, "store", buf_str(&result->store_path));
-	json_pair_hex(&json, "log_id", result->log_id, LOG_ID_BYTES);
-	json_pair_string(&json, "key", buf_str(&result->key_path));
-	json_pair_bool(&json, "key_made", result->key_made);
-	json_pair_string(&json, "log_key", buf_str(&result->log_key_path));
-	json_pair_uint(&json, "events", result->events);
+	jsonw_pair_string(&json, "store", buf_str(&result->store_path));
+	jsonw_pair_hex(&json, "log_id", result->log_id, LOG_ID_BYTES);
+	jsonw_pair_string(&json, "key", buf_str(&result->key_path));
+	jsonw_pair_bool(&json, "key_made", result->key_made);
+	jsonw_pair_string(&json, "log_key", buf_str(&result->log_key_path));
+	jsonw_pair_uint(&json, "events", result->events);
 	json_finish(inv, &json);
 }
 

@@ -32,12 +32,12 @@ static const char *role(const struct key_info *info)
 
 static void json_key_info(struct json *json, const struct key_info *info)
 {
-	json_pair_slice(json, "name", info->name);
-	json_pair_hex(json, "key_id", info->key_id, KEY_ID_BYTES);
-	json_pair_slice(json, "vkey", info->vkey);
-	json_pair_string(json, "role", role(info));
-	json_pair_bool(json, "enrolled", info->enrolled);
-	json_pair_bool(json, "here", info->here);
+	jsonw_pair_slice(json, "name", info->name);
+	jsonw_pair_hex(json, "key_id", info->key_id, KEY_ID_BYTES);
+	jsonw_pair_slice(json, "vkey", info->vkey);
+	jsonw_pair_string(json, "role", role(info));
+	jsonw_pair_bool(json, "enrolled", info->enrolled);
+	jsonw_pair_bool(json, "here", info->here);
 }
 
 static void print_keys(struct invocation *inv, const struct key_info *infos, size_t count)
@@ -48,14 +48,14 @@ static void print_keys(struct invocation *inv, const struct key_info *infos, siz
 
 	if (inv->json) {
 		json_begin(inv, &json, "key ls");
-		json_key(&json, "keys");
-		json_array(&json);
+		jsonw_key(&json, "keys");
+		jsonw_array(&json);
 		for (size_t i = 0; i < count; i++) {
-			json_object(&json);
+			jsonw_object(&json);
 			json_key_info(&json, &infos[i]);
-			json_end(&json);
+			jsonw_end(&json);
 		}
-		json_end(&json);
+		jsonw_end(&json);
 		json_finish(inv, &json);
 		return;
 	}
@@ -100,7 +100,7 @@ static enum status cmd_key_gen(struct invocation *inv, struct error *err)
 	if (inv->json) {
 		json_begin(inv, &json, "key gen");
 		json_key_info(&json, &info);
-		json_pair_string(&json, "path", buf_str(&path));
+		jsonw_pair_string(&json, "path", buf_str(&path));
 		json_finish(inv, &json);
 		return STATUS_OK;
 	}
@@ -132,8 +132,8 @@ static enum status cmd_checkpoint(struct invocation *inv, struct error *err)
 		status = op_checkpoint(&session, &note, &vkey, err);
 	if (!status && inv->json) {
 		json_begin(inv, &json, "checkpoint");
-		json_pair_string(&json, "note", buf_str(&note));
-		json_pair_string(&json, "vkey", buf_str(&vkey));
+		jsonw_pair_string(&json, "note", buf_str(&note));
+		jsonw_pair_string(&json, "vkey", buf_str(&vkey));
 		json_finish(inv, &json);
 	} else if (!status) {
 		status = put_note(inv, &note, err);

@@ -34,17 +34,17 @@ static enum status count_variables(struct session *session, const struct profile
 static void json_profile(struct json *json, struct arena *arena, const struct profile *profile,
 			 size_t variables)
 {
-	json_pair_slice(json, "name", profile->name);
-	json_pair_bool(json, "active", profile->active);
-	json_key(json, "base");
+	jsonw_pair_slice(json, "name", profile->name);
+	jsonw_pair_bool(json, "active", profile->active);
+	jsonw_key(json, "base");
 	if (profile->base.len)
-		json_slice(json, profile->base);
+		jsonw_slice(json, profile->base);
 	else
-		json_null(json);
-	json_pair_slice(json, "title", langmap_text(arena, profile->title));
-	json_pair_slice(json, "description", langmap_text(arena, profile->description));
-	json_pair_uint(json, "variables", variables);
-	json_pair_uint(json, "seq", profile->seq);
+		jsonw_null(json);
+	jsonw_pair_slice(json, "title", langmap_text(arena, profile->title));
+	jsonw_pair_slice(json, "description", langmap_text(arena, profile->description));
+	jsonw_pair_uint(json, "variables", variables);
+	jsonw_pair_uint(json, "seq", profile->seq);
 }
 
 static void print_all_json(struct invocation *inv, struct session *session,
@@ -53,15 +53,15 @@ static void print_all_json(struct invocation *inv, struct session *session,
 	struct json json;
 
 	json_begin(inv, &json, "profile ls");
-	json_pair_slice(&json, "environment", session->environment);
-	json_key(&json, "profiles");
-	json_array(&json);
+	jsonw_pair_slice(&json, "environment", session->environment);
+	jsonw_key(&json, "profiles");
+	jsonw_array(&json);
 	for (size_t i = 0; i < count; i++) {
-		json_object(&json);
+		jsonw_object(&json);
 		json_profile(&json, &session->arena, &items[i], variables[i]);
-		json_end(&json);
+		jsonw_end(&json);
 	}
-	json_end(&json);
+	jsonw_end(&json);
 	json_finish(inv, &json);
 }
 
@@ -119,20 +119,20 @@ static void print_one_json(struct invocation *inv, struct arena *arena,
 	struct json json;
 
 	json_begin(inv, &json, "profile show");
-	json_pair_slice(&json, "environment", view->profile.environment);
+	jsonw_pair_slice(&json, "environment", view->profile.environment);
 	json_profile(&json, arena, &view->profile, view->variables);
-	json_key(&json, "databases");
-	json_array(&json);
+	jsonw_key(&json, "databases");
+	jsonw_array(&json);
 	for (size_t i = 0; i < view->database_count; i++) {
 		const struct payload *payload = view->databases[i].payload;
 
-		json_object(&json);
-		json_pair_slice(&json, "name", payload_get_text(payload, FIELD_NAME));
-		json_pair_slice(&json, "kind", payload_get_text(payload, FIELD_KIND));
-		json_pair_slice(&json, "path", payload_get_text(payload, FIELD_PATH));
-		json_end(&json);
+		jsonw_object(&json);
+		jsonw_pair_slice(&json, "name", payload_get_text(payload, FIELD_NAME));
+		jsonw_pair_slice(&json, "kind", payload_get_text(payload, FIELD_KIND));
+		jsonw_pair_slice(&json, "path", payload_get_text(payload, FIELD_PATH));
+		jsonw_end(&json);
 	}
-	json_end(&json);
+	jsonw_end(&json);
 	json_finish(inv, &json);
 }
 

@@ -28,25 +28,25 @@ static void status_json(struct invocation *inv, const struct store_status *statu
 	struct json json;
 
 	json_begin(inv, &json, "status");
-	json_pair_string(&json, "store", status->path);
-	json_pair_hex(&json, "log_id", status->log_id, LOG_ID_BYTES);
-	json_key(&json, "head");
-	json_object(&json);
-	json_pair_uint(&json, "seq", status->head_seq);
-	json_pair_hex(&json, "root", status->root, HASH_BYTES);
-	json_pair_hex(&json, "hash", status->head_hash, HASH_BYTES);
-	json_pair_time(&json, "time", status->head_ms);
-	json_end(&json);
-	json_pair_slice(&json, "environment", status->environment);
-	json_pair_slice(&json, "profile", status->profile);
-	json_pair_hex(&json, "state_hash", status->state_hash, HASH_BYTES);
+	jsonw_pair_string(&json, "store", status->path);
+	jsonw_pair_hex(&json, "log_id", status->log_id, LOG_ID_BYTES);
+	jsonw_key(&json, "head");
+	jsonw_object(&json);
+	jsonw_pair_uint(&json, "seq", status->head_seq);
+	jsonw_pair_hex(&json, "root", status->root, HASH_BYTES);
+	jsonw_pair_hex(&json, "hash", status->head_hash, HASH_BYTES);
+	jsonw_pair_time(&json, "time", status->head_ms);
+	jsonw_end(&json);
+	jsonw_pair_slice(&json, "environment", status->environment);
+	jsonw_pair_slice(&json, "profile", status->profile);
+	jsonw_pair_hex(&json, "state_hash", status->state_hash, HASH_BYTES);
 	/* The head's signature and link; `verify` checks every event. */
-	json_pair_string(&json, "integrity", "ok");
-	json_pair_string(&json, "integrity_scope", "head");
-	json_pair_string(&json, "completeness", completeness_name(status->completeness));
-	json_pair_uint(&json, "events", status->head_seq);
-	json_pair_uint(&json, "violations", status->violations);
-	json_pair_uint(&json, "problems", status->problems);
+	jsonw_pair_string(&json, "integrity", "ok");
+	jsonw_pair_string(&json, "integrity_scope", "head");
+	jsonw_pair_string(&json, "completeness", completeness_name(status->completeness));
+	jsonw_pair_uint(&json, "events", status->head_seq);
+	jsonw_pair_uint(&json, "violations", status->violations);
+	jsonw_pair_uint(&json, "problems", status->problems);
 	json_finish(inv, &json);
 }
 
@@ -104,41 +104,41 @@ static void verify_json(struct invocation *inv, const struct verify_result *resu
 	struct json json;
 
 	json_begin(inv, &json, "verify");
-	json_pair_string(&json, "integrity", audit->ok && !result->deep_failed ? "ok" : "failed");
-	json_pair_string(&json, "completeness", completeness_name(result->completeness));
-	json_pair_uint(&json, "events", audit->events);
-	json_pair_uint(&json, "signatures_checked", audit->signatures_checked);
-	json_key(&json, "first_bad");
+	jsonw_pair_string(&json, "integrity", audit->ok && !result->deep_failed ? "ok" : "failed");
+	jsonw_pair_string(&json, "completeness", completeness_name(result->completeness));
+	jsonw_pair_uint(&json, "events", audit->events);
+	jsonw_pair_uint(&json, "signatures_checked", audit->signatures_checked);
+	jsonw_key(&json, "first_bad");
 	if (audit->first_bad)
-		json_uint(&json, audit->first_bad);
+		jsonw_uint(&json, audit->first_bad);
 	else
-		json_null(&json);
-	json_pair_string(&json, "message",
-			 result->deep_failed ? buf_str(&result->deep_note) : audit->message);
-	json_pair_hex(&json, "root", audit->root, HASH_BYTES);
+		jsonw_null(&json);
+	jsonw_pair_string(&json, "message",
+			  result->deep_failed ? buf_str(&result->deep_note) : audit->message);
+	jsonw_pair_hex(&json, "root", audit->root, HASH_BYTES);
 	if (result->since)
-		json_pair_uint(&json, "since", result->since);
-	json_pair_bool(&json, "newer", audit->newer);
-	json_pair_uint(&json, "secrets_checked", result->secrets_checked);
-	json_key(&json, "accepted_losses");
-	json_array(&json);
+		jsonw_pair_uint(&json, "since", result->since);
+	jsonw_pair_bool(&json, "newer", audit->newer);
+	jsonw_pair_uint(&json, "secrets_checked", result->secrets_checked);
+	jsonw_key(&json, "accepted_losses");
+	jsonw_array(&json);
 	for (size_t i = 0; i < result->accepted_count; i++) {
-		json_object(&json);
-		json_pair_uint(&json, "seq", result->accepted[i].seq);
-		json_pair_uint(&json, "expected_size", result->accepted[i].expected_size);
-		json_pair_uint(&json, "generation", result->accepted[i].generation);
-		json_end(&json);
+		jsonw_object(&json);
+		jsonw_pair_uint(&json, "seq", result->accepted[i].seq);
+		jsonw_pair_uint(&json, "expected_size", result->accepted[i].expected_size);
+		jsonw_pair_uint(&json, "generation", result->accepted[i].generation);
+		jsonw_end(&json);
 	}
-	json_end(&json);
-	json_key(&json, "violations");
-	json_array(&json);
+	jsonw_end(&json);
+	jsonw_key(&json, "violations");
+	jsonw_array(&json);
 	for (size_t i = 0; i < result->violation_count; i++) {
-		json_object(&json);
-		json_pair_uint(&json, "seq", result->violations[i].seq);
-		json_pair_string(&json, "rule", apply_rule_name(result->violations[i].rule));
-		json_end(&json);
+		jsonw_object(&json);
+		jsonw_pair_uint(&json, "seq", result->violations[i].seq);
+		jsonw_pair_string(&json, "rule", apply_rule_name(result->violations[i].rule));
+		jsonw_end(&json);
 	}
-	json_end(&json);
+	jsonw_end(&json);
 	json_finish(inv, &json);
 }
 
@@ -234,19 +234,19 @@ static void doctor_print(struct invocation *inv, const struct finding *findings,
 
 	if (inv->json) {
 		json_begin(inv, &json, "doctor");
-		json_key(&json, "findings");
-		json_array(&json);
+		jsonw_key(&json, "findings");
+		jsonw_array(&json);
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct finding *finding = &findings[i];
 		const char *state = !finding->bad ? "ok" : finding->mended ? "mended" : "attention";
 
 		if (inv->json) {
-			json_object(&json);
-			json_pair_string(&json, "state", state);
-			json_pair_string(&json, "message", finding->text);
-			json_pair_string(&json, "hint", finding->hint);
-			json_end(&json);
+			jsonw_object(&json);
+			jsonw_pair_string(&json, "state", state);
+			jsonw_pair_string(&json, "message", finding->text);
+			jsonw_pair_string(&json, "hint", finding->hint);
+			jsonw_end(&json);
 			continue;
 		}
 		buf_printf(&inv->out, "%-10s %s\n", state, finding->text);
@@ -254,7 +254,7 @@ static void doctor_print(struct invocation *inv, const struct finding *findings,
 			buf_printf(&inv->out, "           %s\n", finding->hint);
 	}
 	if (inv->json) {
-		json_end(&json);
+		jsonw_end(&json);
 		json_finish(inv, &json);
 	}
 }
@@ -271,7 +271,7 @@ static enum status accept_loss(struct invocation *inv, const char *size_text, st
 	status = op_accept_loss(&inv->session, size, &receipt, err);
 	if (!status && inv->json) {
 		json_begin(inv, &json, "doctor");
-		json_pair_uint(&json, "seq", receipt.last_seq);
+		jsonw_pair_uint(&json, "seq", receipt.last_seq);
 		json_finish(inv, &json);
 	} else if (!status) {
 		buf_printf(&inv->out, "the loss is accepted and recorded as event %" PRIu64 "\n",
@@ -311,10 +311,10 @@ static void rebuild_print(struct invocation *inv, const uint8_t *hash, const uin
 
 	if (inv->json) {
 		json_begin(inv, &json, "rebuild");
-		json_pair_hex(&json, "state_hash", hash, HASH_BYTES);
+		jsonw_pair_hex(&json, "state_hash", hash, HASH_BYTES);
 		if (fresh) {
-			json_pair_hex(&json, "rebuilt_hash", fresh, HASH_BYTES);
-			json_pair_bool(&json, "equal", memcmp(hash, fresh, HASH_BYTES) == 0);
+			jsonw_pair_hex(&json, "rebuilt_hash", fresh, HASH_BYTES);
+			jsonw_pair_bool(&json, "equal", memcmp(hash, fresh, HASH_BYTES) == 0);
 		}
 		json_finish(inv, &json);
 		return;

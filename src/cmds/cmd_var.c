@@ -151,24 +151,24 @@ static const char *origin_name(enum variable_origin origin)
 /* The members that get and ls share. */
 static void json_variable(struct json *json, const struct variable_info *info)
 {
-	json_pair_slice(json, "key", info->key);
-	json_key(json, "value");
+	jsonw_pair_slice(json, "key", info->key);
+	jsonw_key(json, "value");
 	if (info->masked)
-		json_null(json);
+		jsonw_null(json);
 	else
-		json_slice(json, info->secret ? secret_slice(&info->revealed) : info->value);
-	json_pair_bool(json, "secret", info->secret);
+		jsonw_slice(json, info->secret ? secret_slice(&info->revealed) : info->value);
+	jsonw_pair_bool(json, "secret", info->secret);
 	if (info->masked)
-		json_pair_bool(json, "masked", true);
-	json_key(json, "category");
+		jsonw_pair_bool(json, "masked", true);
+	jsonw_key(json, "category");
 	if (info->category.len)
-		json_slice(json, info->category);
+		jsonw_slice(json, info->category);
 	else
-		json_null(json);
-	json_pair_string(json, "origin", origin_name(info->origin));
-	json_pair_uint(json, "seq", info->seq);
-	json_pair_time(json, "time", info->time_ms);
-	json_pair_slice(json, "actor", info->actor);
+		jsonw_null(json);
+	jsonw_pair_string(json, "origin", origin_name(info->origin));
+	jsonw_pair_uint(json, "seq", info->seq);
+	jsonw_pair_time(json, "time", info->time_ms);
+	jsonw_pair_slice(json, "actor", info->actor);
 }
 
 static enum status refuse_masked(const struct variable_info *info, struct error *err)
@@ -221,17 +221,17 @@ static void print_list_json(struct invocation *inv, struct session *session,
 	struct json json;
 
 	json_begin(inv, &json, "ls");
-	json_pair_slice(&json, "environment", session->environment);
-	json_pair_slice(&json, "profile", session->profile);
-	json_pair_uint(&json, "at", session->point.seq);
-	json_key(&json, "variables");
-	json_array(&json);
+	jsonw_pair_slice(&json, "environment", session->environment);
+	jsonw_pair_slice(&json, "profile", session->profile);
+	jsonw_pair_uint(&json, "at", session->point.seq);
+	jsonw_key(&json, "variables");
+	jsonw_array(&json);
 	for (size_t i = 0; i < count; i++) {
-		json_object(&json);
+		jsonw_object(&json);
 		json_variable(&json, &infos[i]);
-		json_end(&json);
+		jsonw_end(&json);
 	}
-	json_end(&json);
+	jsonw_end(&json);
 	json_finish(inv, &json);
 }
 

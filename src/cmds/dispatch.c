@@ -15,9 +15,11 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/rng.h"
 #include "base/text.h"
 #include "cmds/cmd.h"
 #include "cmds/help.h"
@@ -48,17 +50,17 @@ static void append_error_json(struct buf *out, enum status status, const struct 
 {
 	struct json json;
 
-	json_init(&json, out);
-	json_object(&json);
-	json_pair_string(&json, "schema", "provenv/error/v1");
-	json_pair_uint(&json, "code", (uint64_t)status_exit_code(status));
-	json_pair_string(&json, "status", status_name(status));
-	json_pair_string(&json, "message", error->text);
+	jsonw_init(&json, out);
+	jsonw_object(&json);
+	jsonw_pair_string(&json, "schema", "provenv/error/v1");
+	jsonw_pair_uint(&json, "code", (uint64_t)status_exit_code(status));
+	jsonw_pair_string(&json, "status", status_name(status));
+	jsonw_pair_string(&json, "message", error->text);
 	if (*error->hint)
-		json_pair_string(&json, "hint", error->hint);
+		jsonw_pair_string(&json, "hint", error->hint);
 	else
-		json_pair_null(&json, "hint");
-	json_end(&json);
+		jsonw_pair_null(&json, "hint");
+	jsonw_end(&json);
 	buf_append_byte(out, '\n');
 }
 
@@ -190,6 +192,34 @@ static enum status rebuild(const struct invocation *inv)
 }
 
 /*
+ * Every run of a write is the same command: its id is settled before the first one. commit() fails
+ * for no reason once it has appended, so a second run should find nothing of the first; if it does,
+ * the log knows the id and answers with the first result.
+ */
+static void settle_command_id(struct invocation *inv)
+{
+	uint8_t id[COMMAND_ID_BYTES];
+
+	if (!(inv->command->flags & COMMAND_WRITES) || inv->session.command_id)
+		return;
+	rng_uuid7(clock_now_ms(), id);
+	text_to_hex(id, sizeof(id), inv->made_id);
+	inv->session.command_id = inv->made_id;
+}
+
+/* Input that may be a pipe is read once: a second run would find it empty, and write that. */
+static bool took_input(const struct invocation *inv)
+{
+	if (option_given(inv->options, OPTION_STDIN) || option_given(inv->options, OPTION_FILE))
+		return true;
+	for (size_t i = 0; i < inv->operand_count; i++) {
+		if (strcmp(inv->operands[i], "-") == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Run the command; when it met rows that contradict the log, rebuild the state and run it once
  * more. A failure to rebuild leaves the first answer.
  */
@@ -198,10 +228,14 @@ static enum status run(struct invocation *inv, struct error *err)
 	enum status status;
 
 	assert(inv->command);
+	settle_command_id(inv);
 	status = inv->command->run(inv, err);
 
 	if (status != STATUS_CORRUPT || !inv->state_damaged || inv->flushed || rebuild(inv))
 		return status;
+	if (took_input(inv))
+		return error_hint(err, status,
+				  "the state is rebuilt from the log now: run the command again");
 	buf_release_wiped(&inv->out);
 	buf_clear(&inv->notes);
 	buf_append_str(&inv->notes, "state was damaged: rebuilt from the log\n");
@@ -210,6 +244,21 @@ static enum status run(struct invocation *inv, struct error *err)
 	inv->state_damaged = false;
 	*err = (struct error)ERROR_INIT;
 	return inv->command->run(inv, err);
+}
+
+/*
+ * A write that the disk failed may have been appended all the same. Whoever repeats it with its id
+ * carries it out once, so an id that the user does not know is told.
+ */
+static void tell_made_id(const struct invocation *inv, enum status status, struct error *error)
+{
+	char hint[ERROR_HINT_BYTES];
+
+	if (status != STATUS_IO || !*inv->made_id || inv->session.dry_run)
+		return;
+	memcpy(hint, error->hint, sizeof(hint));
+	(void)error_hint(error, status, "%s%srepeated with --command-id=%s it is carried out once",
+			 hint, *hint ? "; " : "", inv->made_id);
 }
 
 /* Write out, notes and error of a command that returned @status; the exit code. */
@@ -248,6 +297,7 @@ static int run_command(struct invocation *inv)
 		return report(status, &error, inv->json);
 	process_guard(inv->json);
 	status = run(inv, &error);
+	tell_made_id(inv, status, &error);
 	return finish(inv, status, &error);
 }
 

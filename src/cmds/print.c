@@ -44,14 +44,14 @@ void json_begin(struct invocation *inv, struct json *json, const char *schema_wo
 	char schema[64];
 
 	(void)snprintf(schema, sizeof(schema), "provenv/%s/v1", schema_word);
-	json_init(json, &inv->out);
-	json_object(json);
-	json_pair_string(json, "schema", schema);
+	jsonw_init(json, &inv->out);
+	jsonw_object(json);
+	jsonw_pair_string(json, "schema", schema);
 }
 
 void json_finish(struct invocation *inv, struct json *json)
 {
-	json_end(json);
+	jsonw_end(json);
 	buf_append_byte(&inv->out, '\n');
 }
 
@@ -178,9 +178,9 @@ void print_changes(struct buf *out, const struct plan_change *changes, size_t co
 static void json_pair_name(struct json *json, const char *key, struct slice name)
 {
 	if (name.len)
-		json_pair_slice(json, key, name);
+		jsonw_pair_slice(json, key, name);
 	else
-		json_pair_null(json, key);
+		jsonw_pair_null(json, key);
 }
 
 /* A value is null where there is none and where it is secret; a variable's may be empty. */
@@ -192,30 +192,30 @@ static void json_pair_side(struct json *json, const char *key, const struct plan
 	bool secret = is_after ? change->after_secret : change->before_secret;
 
 	if (absent || secret || (text.len == 0 && change->kind != PLAN_VARIABLE))
-		json_pair_null(json, key);
+		jsonw_pair_null(json, key);
 	else
-		json_pair_slice(json, key, text);
+		jsonw_pair_slice(json, key, text);
 }
 
 void json_changes(struct json *json, const struct plan_change *changes, size_t count)
 {
-	json_key(json, "changes");
-	json_array(json);
+	jsonw_key(json, "changes");
+	jsonw_array(json);
 	for (size_t i = 0; i < count; i++) {
 		const struct plan_change *change = &changes[i];
 
-		json_object(json);
-		json_pair_string(json, "kind", kind_name(change->kind));
+		jsonw_object(json);
+		jsonw_pair_string(json, "kind", kind_name(change->kind));
 		json_pair_name(json, "environment", change->environment);
 		json_pair_name(json, "profile", change->profile);
-		json_pair_slice(json, "key", change->key);
-		json_pair_string(json, "op", op_name(change->op));
+		jsonw_pair_slice(json, "key", change->key);
+		jsonw_pair_string(json, "op", op_name(change->op));
 		json_pair_side(json, "before", change, false);
 		json_pair_side(json, "after", change, true);
-		json_pair_bool(json, "secret", change->before_secret || change->after_secret);
-		json_end(json);
+		jsonw_pair_bool(json, "secret", change->before_secret || change->after_secret);
+		jsonw_end(json);
 	}
-	json_end(json);
+	jsonw_end(json);
 }
 
 static void outcome_json(struct invocation *inv, const char *schema_word,
@@ -225,18 +225,18 @@ static void outcome_json(struct invocation *inv, const char *schema_word,
 
 	json_begin(inv, &json, schema_word);
 	if (outcome->planned)
-		json_pair_bool(&json, "planned", true);
+		jsonw_pair_bool(&json, "planned", true);
 	if (outcome->unchanged)
-		json_pair_bool(&json, "unchanged", true);
+		jsonw_pair_bool(&json, "unchanged", true);
 	if (outcome->repeated)
-		json_pair_bool(&json, "repeated", true);
+		jsonw_pair_bool(&json, "repeated", true);
 	if (!outcome->planned && !outcome->unchanged) {
-		json_pair_uint(&json, "first_seq", outcome->first_seq);
-		json_pair_uint(&json, "seq", outcome->last_seq);
-		json_pair_hex(&json, "hash", outcome->hash, HASH_BYTES);
-		json_pair_time(&json, "time", outcome->time_ms);
+		jsonw_pair_uint(&json, "first_seq", outcome->first_seq);
+		jsonw_pair_uint(&json, "seq", outcome->last_seq);
+		jsonw_pair_hex(&json, "hash", outcome->hash, HASH_BYTES);
+		jsonw_pair_time(&json, "time", outcome->time_ms);
 	}
-	json_pair_hex(&json, "command_id", outcome->command_id, COMMAND_ID_BYTES);
+	jsonw_pair_hex(&json, "command_id", outcome->command_id, COMMAND_ID_BYTES);
 	json_pair_name(&json, "environment", outcome->environment);
 	json_pair_name(&json, "profile", outcome->profile);
 	json_changes(&json, outcome->changes, outcome->change_count);

@@ -27,19 +27,19 @@ static void check_json(struct invocation *inv, const struct session *session, co
 	struct json json;
 
 	json_begin(inv, &json, word);
-	json_pair_slice(&json, "environment", session->environment);
-	json_pair_slice(&json, "profile", session->profile);
-	json_pair_bool(&json, "valid", count == 0);
-	json_key(&json, "problems");
-	json_array(&json);
+	jsonw_pair_slice(&json, "environment", session->environment);
+	jsonw_pair_slice(&json, "profile", session->profile);
+	jsonw_pair_bool(&json, "valid", count == 0);
+	jsonw_key(&json, "problems");
+	jsonw_array(&json);
 	for (size_t i = 0; i < count; i++) {
-		json_object(&json);
-		json_pair_slice(&json, "key", problems[i].key);
-		json_pair_string(&json, "message", problems[i].text);
-		json_pair_string(&json, "hint", problems[i].hint);
-		json_end(&json);
+		jsonw_object(&json);
+		jsonw_pair_slice(&json, "key", problems[i].key);
+		jsonw_pair_string(&json, "message", problems[i].text);
+		jsonw_pair_string(&json, "hint", problems[i].hint);
+		jsonw_end(&json);
 	}
-	json_end(&json);
+	jsonw_end(&json);
 	json_finish(inv, &json);
 }
 
@@ -84,77 +84,77 @@ enum status print_check(struct invocation *inv, struct session *session, const c
 
 static void json_change(struct json *json, const struct change *change)
 {
-	json_object(json);
-	json_pair_slice(json, "profile", change->profile);
-	json_pair_slice(json, "key", change->key);
+	jsonw_object(json);
+	jsonw_pair_slice(json, "profile", change->profile);
+	jsonw_pair_slice(json, "key", change->key);
 	switch (change->op) {
 	case CHANGE_SET:
-		json_pair_slice(json, "set", change->value);
+		jsonw_pair_slice(json, "set", change->value);
 		break;
 	case CHANGE_SEAL:
-		json_pair_hex(json, "sealed", change->commitment.data, change->commitment.len);
+		jsonw_pair_hex(json, "sealed", change->commitment.data, change->commitment.len);
 		break;
 	case CHANGE_COPY:
-		json_key(json, "copy");
-		json_array(json);
-		json_uint(json, change->copy_seq);
-		json_uint(json, change->copy_index);
-		json_end(json);
+		jsonw_key(json, "copy");
+		jsonw_array(json);
+		jsonw_uint(json, change->copy_seq);
+		jsonw_uint(json, change->copy_index);
+		jsonw_end(json);
 		break;
 	case CHANGE_UNSET:
 	default:
-		json_pair_bool(json, "unset", true);
+		jsonw_pair_bool(json, "unset", true);
 		break;
 	}
 	if (change->expand)
-		json_pair_bool(json, "expand", true);
-	json_end(json);
+		jsonw_pair_bool(json, "expand", true);
+	jsonw_end(json);
 }
 
 static void json_langs(struct json *json, const struct langmap *map)
 {
-	json_object(json);
+	jsonw_object(json);
 	for (size_t i = 0; i < map->count; i++) {
-		json_key_slice(json, map->entries[i].tag);
-		json_slice(json, map->entries[i].text);
+		jsonw_key_slice(json, map->entries[i].tag);
+		jsonw_slice(json, map->entries[i].text);
 	}
-	json_end(json);
+	jsonw_end(json);
 }
 
 static void json_readers(struct json *json, const struct readers *readers)
 {
-	json_array(json);
+	jsonw_array(json);
 	for (size_t i = 0; i < readers->count; i++)
-		json_hex(json, readers->entries[i].key_id.data, readers->entries[i].key_id.len);
-	json_end(json);
+		jsonw_hex(json, readers->entries[i].key_id.data, readers->entries[i].key_id.len);
+	jsonw_end(json);
 }
 
 static void json_field(struct json *json, enum event_field field, const struct field_value *value)
 {
 	switch (event_field_info(field)->kind) {
 	case KIND_UINT:
-		json_uint(json, value->uint);
+		jsonw_uint(json, value->uint);
 		break;
 	case KIND_BOOL:
-		json_bool(json, value->flag);
+		jsonw_bool(json, value->flag);
 		break;
 	case KIND_BYTES32:
-		json_hex(json, value->text.data, value->text.len);
+		jsonw_hex(json, value->text.data, value->text.len);
 		break;
 	case KIND_LANGMAP:
 		json_langs(json, &value->langmap);
 		break;
 	case KIND_TEXTS:
-		json_array(json);
+		jsonw_array(json);
 		for (size_t i = 0; i < value->texts.count; i++)
-			json_slice(json, value->texts.entries[i]);
-		json_end(json);
+			jsonw_slice(json, value->texts.entries[i]);
+		jsonw_end(json);
 		break;
 	case KIND_CHANGES:
-		json_array(json);
+		jsonw_array(json);
 		for (size_t i = 0; i < value->changes.count; i++)
 			json_change(json, &value->changes.entries[i]);
-		json_end(json);
+		jsonw_end(json);
 		break;
 	case KIND_READERS:
 		json_readers(json, &value->readers);
@@ -166,14 +166,14 @@ static void json_field(struct json *json, enum event_field field, const struct f
 	case KIND_VALUE:
 	case KIND_DECIMAL:
 	default:
-		json_slice(json, value->text);
+		jsonw_slice(json, value->text);
 		break;
 	}
 }
 
 void json_payload(struct json *json, const struct payload *payload)
 {
-	json_object(json);
+	jsonw_object(json);
 	if (payload->type != EVENT_UNKNOWN) {
 		const struct event_type_info *info = event_type_info(payload->type);
 
@@ -182,11 +182,11 @@ void json_payload(struct json *json, const struct payload *payload)
 
 			if (!payload->field[field].present)
 				continue;
-			json_key(json, event_field_info(field)->name);
+			jsonw_key(json, event_field_info(field)->name);
 			json_field(json, field, &payload->field[field]);
 		}
 	}
-	json_end(json);
+	jsonw_end(json);
 }
 
 static void summary_changes(struct buf *out, const struct changes *changes)

@@ -4,6 +4,7 @@
  * Invariants: a value is judged by type, enum, pattern, bounds, in that order, and the first fault
  * is reported. Every message is one line. A masked value leaves nothing in a message: neither
  * itself, nor a near miss, nor what a library says about it. Must not know where values come from.
+ * Specifications are judged in specification_check.c, names in secret_names.c.
  */
 #include "ops/value_check.h"
 
@@ -26,26 +27,13 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "ops/pattern.h"
+#include "ops/value_rules.h"
 #include "store/event.h"
 
 #include "base/banned.h"
 
 const char *const value_types[] = { "string", "int",  "decimal", "bool", "enum",
 				    "url",    "path", "json",    NULL };
-
-/* In the order of value_types. */
-enum value_type {
-	TYPE_STRING,
-	TYPE_INT,
-	TYPE_DECIMAL,
-	TYPE_BOOL,
-	TYPE_ENUM,
-	TYPE_URL,
-	TYPE_PATH,
-	TYPE_JSON,
-	TYPE_COUNT,
-	TYPE_UNKNOWN = TYPE_COUNT,
-};
 
 static_assert(sizeof(value_types) / sizeof(value_types[0]) == TYPE_COUNT + 1, "one name each");
 
@@ -55,18 +43,7 @@ enum {
 	LISTED_BYTES_MAX = 240, /* the list is not continued after this */
 };
 
-/* One value being judged, and how to speak about it. */
-struct check {
-	const struct payload *specification;
-	enum value_type type;
-	struct slice value;
-	const char *subject; /* what a message begins with */
-	enum status refusal; /* what a violation is to the caller */
-	bool masked;
-	struct error *err;
-};
-
-static enum value_type find_type(struct slice name)
+enum value_type value_type_find(struct slice name)
 {
 	size_t type = 0;
 
@@ -75,15 +52,14 @@ static enum value_type find_type(struct slice name)
 	return (enum value_type)type;
 }
 
-static bool is_number(enum value_type type)
+bool value_type_is_number(enum value_type type)
 {
 	return type == TYPE_INT || type == TYPE_DECIMAL;
 }
 
 /* Messages. */
 
-/* @text escaped, cut at a character when it is longer than a message can bear. */
-static void show(struct buf *out, struct slice text)
+void value_show_text(struct buf *out, struct slice text)
 {
 	size_t len = text.len;
 
@@ -102,12 +78,12 @@ void value_show(struct buf *out, struct slice value)
 	const char *quote = text_is_decimal(value) ? "" : "'";
 
 	buf_append_str(out, quote);
-	show(out, value);
+	value_show_text(out, value);
 	buf_append_str(out, quote);
 }
 
 /* "KEY: 'value' ", to be continued with what is wrong. */
-static void begin(const struct check *check, struct buf *text)
+static void begin(const struct judged *check, struct buf *text)
 {
 	buf_printf(text, "%s: ", check->subject);
 	if (check->masked)
@@ -117,7 +93,7 @@ static void begin(const struct check *check, struct buf *text)
 	buf_append_byte(text, ' ');
 }
 
-static enum status refuse(const struct check *check, const struct buf *text)
+static enum status refuse(const struct judged *check, const struct buf *text)
 {
 	enum status status = buf_status(text, check->err);
 
@@ -128,7 +104,7 @@ static enum status refuse(const struct check *check, const struct buf *text)
 }
 
 /* Refuse with one sentence, and the specification's example as the hint when it has one. */
-static enum status refuse_form(const struct check *check, const char *why)
+static enum status refuse_form(const struct judged *check, const char *why)
 {
 	struct slice example = payload_get_text(check->specification, FIELD_EXAMPLE);
 	AUTO(buf_release) struct buf text = BUF_INIT;
@@ -140,7 +116,7 @@ static enum status refuse_form(const struct check *check, const char *why)
 	status = refuse(check, &text);
 	if (status == check->refusal && example.len &&
 	    (check->masked || !slice_equal(example, check->value))) {
-		show(&hint, example);
+		value_show_text(&hint, example);
 		return error_hint(check->err, status, "for example: %s", buf_str(&hint));
 	}
 	return status;
@@ -149,7 +125,7 @@ static enum status refuse_form(const struct check *check, const char *why)
 /* Types. */
 
 /* For int and decimal, whose commonest mistake is to write the unit too. */
-static enum status refuse_number(const struct check *check, const char *why)
+static enum status refuse_number(const struct judged *check, const char *why)
 {
 	struct slice unit = payload_get_text(check->specification, FIELD_UNIT);
 	AUTO(buf_release) struct buf text = BUF_INIT;
@@ -157,12 +133,12 @@ static enum status refuse_number(const struct check *check, const char *why)
 
 	if (status != check->refusal || unit.len == 0)
 		return status;
-	show(&text, unit);
+	value_show_text(&text, unit);
 	return error_hint(check->err, status, "write the number alone; it is in %s",
 			  buf_str(&text));
 }
 
-static enum status check_int(const struct check *check)
+static enum status check_int(const struct judged *check)
 {
 	int64_t ignored;
 
@@ -172,7 +148,7 @@ static enum status check_int(const struct check *check)
 				    "leading zeros, -9223372036854775808 to 9223372036854775807");
 }
 
-static enum status check_decimal(const struct check *check)
+static enum status check_decimal(const struct judged *check)
 {
 	if (text_is_decimal(check->value))
 		return STATUS_OK;
@@ -197,7 +173,7 @@ static const char *bool_meant(struct slice value)
 	return NULL;
 }
 
-static enum status check_bool(const struct check *check)
+static enum status check_bool(const struct judged *check)
 {
 	const char *meant;
 	enum status status;
@@ -229,7 +205,7 @@ static size_t scheme_len(struct slice value)
 	return len;
 }
 
-static enum status check_url(const struct check *check)
+static enum status check_url(const struct judged *check)
 {
 	struct slice value = check->value;
 	size_t scheme = scheme_len(value);
@@ -240,7 +216,7 @@ static enum status check_url(const struct check *check)
 	return refuse_form(check, "is not a url: scheme://host and so on, without blanks");
 }
 
-static enum status check_path(const struct check *check)
+static enum status check_path(const struct judged *check)
 {
 	if (check->value.len > 0 && text_is_line(check->value))
 		return STATUS_OK;
@@ -265,7 +241,7 @@ static void json_cleanup(json_t **json)
 	json_decref(*json);
 }
 
-static enum status check_json(const struct check *check)
+static enum status check_json(const struct judged *check)
 {
 	static pthread_once_t wiping = PTHREAD_ONCE_INIT;
 	const char *bytes = check->value.len ? (const char *)check->value.data : "";
@@ -291,7 +267,7 @@ static enum status check_json(const struct check *check)
 	return refuse_form(check, buf_str(&text));
 }
 
-static enum status check_type(const struct check *check)
+static enum status check_type(const struct judged *check)
 {
 	switch (check->type) {
 	case TYPE_INT:
@@ -358,7 +334,7 @@ static const struct slice *nearest_value(const struct texts *texts, struct slice
 	return found;
 }
 
-static enum status check_enum(const struct check *check)
+static enum status check_enum(const struct judged *check)
 {
 	const struct field_value *field = &check->specification->field[FIELD_ENUM];
 	AUTO(buf_release) struct buf text = BUF_INIT;
@@ -385,7 +361,7 @@ static enum status check_enum(const struct check *check)
 
 /* Patterns. */
 
-static enum status check_pattern(const struct check *check)
+static enum status check_pattern(const struct judged *check)
 {
 	struct slice source = payload_get_text(check->specification, FIELD_PATTERN);
 	AUTO(pattern_release) struct pattern pattern = PATTERN_INIT;
@@ -404,7 +380,7 @@ static enum status check_pattern(const struct check *check)
 		return error_no_memory(check->err);
 	buf_append_str(&text, status == STATUS_NEGATIVE ? "does not match the pattern "
 							: "cannot be judged by the pattern ");
-	show(&text, source);
+	value_show_text(&text, source);
 	if (status != STATUS_NEGATIVE)
 		buf_printf(&text, ": %s", why.text);
 	return refuse_form(check, buf_str(&text));
@@ -417,14 +393,14 @@ static void show_bound(struct buf *out, const struct payload *specification, enu
 {
 	struct slice unit = payload_get_text(specification, FIELD_UNIT);
 
-	show(out, payload_get_text(specification, field));
+	value_show_text(out, payload_get_text(specification, field));
 	if (unit.len) {
 		buf_append_byte(out, ' ');
-		show(out, unit);
+		value_show_text(out, unit);
 	}
 }
 
-static enum status check_bounds(const struct check *check)
+static enum status check_bounds(const struct judged *check)
 {
 	const struct payload *specification = check->specification;
 	const struct field_value *min = &specification->field[FIELD_MIN];
@@ -433,7 +409,7 @@ static enum status check_bounds(const struct check *check)
 	bool under = min->present && text_compare_decimal(check->value, min->text) < 0;
 	bool over = max->present && text_compare_decimal(check->value, max->text) > 0;
 
-	if (!is_number(check->type) || (!under && !over))
+	if (!value_type_is_number(check->type) || (!under && !over))
 		return STATUS_OK;
 	begin(check, &text);
 	buf_append_str(&text, under ? "is under the minimum " : "is over the maximum ");
@@ -443,7 +419,7 @@ static enum status check_bounds(const struct check *check)
 
 /* All rules. */
 
-static enum status check_text(const struct check *check)
+static enum status check_text(const struct judged *check)
 {
 	AUTO(buf_release) struct buf text = BUF_INIT;
 
@@ -457,7 +433,7 @@ static enum status check_text(const struct check *check)
 	return refuse(check, &text);
 }
 
-static enum status check_rules(const struct check *check)
+enum status value_judge(const struct judged *check)
 {
 	enum status status = check_text(check);
 
@@ -476,9 +452,9 @@ enum status value_check(const struct payload *specification, struct slice value,
 {
 	struct slice type = payload_get_text(specification, FIELD_TYPE);
 	AUTO(buf_release) struct buf key = BUF_INIT;
-	struct check check = {
+	struct judged check = {
 		.specification = specification,
-		.type = find_type(type),
+		.type = value_type_find(type),
 		.value = value,
 		.refusal = STATUS_INVALID,
 		.masked = payload_get_bool(specification, FIELD_SECRET),
@@ -488,223 +464,8 @@ enum status value_check(const struct payload *specification, struct slice value,
 	text_append_printable(&key, payload_get_text(specification, FIELD_KEY));
 	check.subject = buf_str(&key);
 	if (check.type != TYPE_UNKNOWN)
-		return check_rules(&check);
+		return value_judge(&check);
 	(void)error_set(err, STATUS_NEWER, "%s: its type '" SLICE_FMT "' is not known here",
 			check.subject, SLICE_ARG(type));
 	return error_hint(err, STATUS_NEWER, "use the newer provenv that wrote it");
-}
-
-/* Specifications. Every text begins with the field's name and a colon. */
-
-static enum status unknown_type(struct slice type, struct error *err)
-{
-	AUTO(buf_release) struct buf word = BUF_INIT;
-	AUTO(buf_release) struct buf list = BUF_INIT;
-	const char *nearest;
-	enum status status;
-
-	show(&word, type);
-	for (size_t i = 0; i < TYPE_COUNT; i++)
-		buf_printf(&list, "%s%s", i ? ", " : "", value_types[i]);
-	status = buf_status(&list, err);
-	if (status)
-		return status;
-	(void)error_set(err, STATUS_USAGE, "type: '%s' is not one of %s", buf_str(&word),
-			buf_str(&list));
-	nearest = text_nearest(buf_str(&word), value_types, TYPE_COUNT);
-	if (nearest)
-		return error_hint(err, STATUS_USAGE, "did you mean '%s'?", nearest);
-	return STATUS_USAGE;
-}
-
-static enum status check_own_pattern(const struct payload *specification, struct error *err)
-{
-	AUTO(pattern_release) struct pattern pattern = PATTERN_INIT;
-	enum status status;
-
-	if (!specification->field[FIELD_PATTERN].present)
-		return STATUS_OK;
-	status = pattern_compile(&pattern, payload_get_text(specification, FIELD_PATTERN), err);
-	return status ? error_prefix(err, status, "pattern") : STATUS_OK;
-}
-
-static enum status check_bound(const struct payload *specification, enum value_type type,
-			       enum event_field field, struct error *err)
-{
-	const char *name = event_field_info(field)->name;
-	struct slice bound = payload_get_text(specification, field);
-	AUTO(buf_release) struct buf shown = BUF_INIT;
-	int64_t ignored;
-
-	if (!specification->field[field].present)
-		return STATUS_OK;
-	if (!is_number(type))
-		return error_set(err, STATUS_USAGE, "%s: only int and decimal have bounds, not %s",
-				 name, value_types[type]);
-	value_show(&shown, bound);
-	if (!text_is_decimal(bound))
-		return error_set(err, STATUS_USAGE, "%s: %s is not a decimal number", name,
-				 buf_str(&shown));
-	if (type == TYPE_INT && !text_to_i64(bound, &ignored))
-		return error_set(err, STATUS_USAGE,
-				 "%s: %s is not an int: digits with an optional '-', no '+', no "
-				 "leading zeros, 64 bits",
-				 name, buf_str(&shown));
-	return STATUS_OK;
-}
-
-static enum status check_own_bounds(const struct payload *specification, enum value_type type,
-				    struct error *err)
-{
-	struct slice min = payload_get_text(specification, FIELD_MIN);
-	struct slice max = payload_get_text(specification, FIELD_MAX);
-	enum status status = check_bound(specification, type, FIELD_MIN, err);
-
-	if (!status)
-		status = check_bound(specification, type, FIELD_MAX, err);
-	if (status || !specification->field[FIELD_MIN].present ||
-	    !specification->field[FIELD_MAX].present || text_compare_decimal(min, max) <= 0)
-		return status;
-	return error_set(err, STATUS_USAGE, "min: " SLICE_FMT " is over max " SLICE_FMT,
-			 SLICE_ARG(min), SLICE_ARG(max));
-}
-
-/* The list fits the type, and every entry could be a value. */
-static enum status check_own_enum(const struct payload *specification, enum value_type type,
-				  struct error *err)
-{
-	const struct field_value *field = &specification->field[FIELD_ENUM];
-	struct check check = {
-		.specification = specification,
-		.type = type,
-		.refusal = STATUS_USAGE,
-		.err = err,
-	};
-	enum status status = STATUS_OK;
-	char subject[32];
-
-	if (!field->present && type == TYPE_ENUM)
-		return error_set(err, STATUS_USAGE, "enum: type enum needs the allowed values");
-	if (!field->present)
-		return STATUS_OK;
-	if (type != TYPE_ENUM && type != TYPE_STRING && type != TYPE_INT)
-		return error_set(err, STATUS_USAGE,
-				 "enum: only enum, string and int have allowed values, not %s",
-				 value_types[type]);
-	check.subject = subject;
-	for (size_t i = 0; i < field->texts.count && !status; i++) {
-		(void)snprintf(subject, sizeof(subject), "enum[%zu]", i);
-		check.value = field->texts.entries[i];
-		status = check_rules(&check);
-	}
-	return status;
-}
-
-static enum status check_own_value(const struct payload *specification, enum value_type type,
-				   enum event_field field, struct error *err)
-{
-	struct check check = {
-		.specification = specification,
-		.type = type,
-		.value = payload_get_text(specification, field),
-		.subject = event_field_info(field)->name,
-		.refusal = STATUS_USAGE,
-		.err = err,
-	};
-
-	return specification->field[field].present ? check_rules(&check) : STATUS_OK;
-}
-
-enum status specification_check(const struct payload *specification, struct error *err)
-{
-	struct slice name = payload_get_text(specification, FIELD_TYPE);
-	enum value_type type = find_type(name);
-	enum status status;
-
-	if (type == TYPE_UNKNOWN)
-		return unknown_type(name, err);
-	if (payload_get_bool(specification, FIELD_SECRET) &&
-	    specification->field[FIELD_DEFAULT].present)
-		return error_set(err, STATUS_USAGE,
-				 "default: a secret has none, because it would be readable by all");
-	status = check_own_pattern(specification, err);
-	if (!status)
-		status = check_own_bounds(specification, type, err);
-	if (!status)
-		status = check_own_enum(specification, type, err);
-	if (!status)
-		status = check_own_value(specification, type, FIELD_DEFAULT, err);
-	if (!status)
-		status = check_own_value(specification, type, FIELD_EXAMPLE, err);
-	return status;
-}
-
-/* Names of secrets. */
-
-/* A length and the last letter tell most words apart, so that an import is not slowed by this. */
-struct secret_word {
-	const char *text;
-	size_t len;
-	bool alone; /* the others also end a longer word: PGPASSWORD; but a MONKEY is no KEY */
-};
-
-#define WORD(text) text, sizeof(text) - 1
-
-static bool is_secret_word(const char *word, size_t len)
-{
-	static const struct secret_word words[] = {
-		{ WORD("KEY"),         true  },
-                { WORD("PASS"),        true  },
-		{ WORD("PWD"),         true  },
-                { WORD("SECRETS"),     true  },
-		{ WORD("PASSWORDS"),   true  },
-                { WORD("PASSWORD"),    false },
-		{ WORD("PASSWD"),      false },
-                { WORD("PASSPHRASE"),  false },
-		{ WORD("SECRET"),      false },
-                { WORD("TOKEN"),       false },
-		{ WORD("APIKEY"),      false },
-                { WORD("CREDENTIAL"),  false },
-		{ WORD("CREDENTIALS"), false },
-	};
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		size_t known = words[i].len;
-
-		if (len < known || (words[i].alone && len > known))
-			continue;
-		if ((word[len - 1] & ~0x20) == words[i].text[known - 1] &&
-		    strncasecmp(word + (len - known), words[i].text, known) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool is_upper(uint8_t byte)
-{
-	return byte >= 'A' && byte <= 'Z';
-}
-
-static bool is_lower(uint8_t byte)
-{
-	return byte >= 'a' && byte <= 'z';
-}
-
-/* Words end at whatever is no letter, and where a small letter meets a capital one: apiKey. */
-bool key_looks_secret(struct slice key)
-{
-	size_t start = 0;
-
-	for (size_t i = 0; i <= key.len; i++) {
-		bool letter = i < key.len && (is_upper(key.data[i]) || is_lower(key.data[i]));
-		bool hump =
-			letter && i > start && is_upper(key.data[i]) && is_lower(key.data[i - 1]);
-
-		if (letter && !hump)
-			continue;
-		if (is_secret_word((const char *)key.data + start, i - start))
-			return true;
-		start = hump ? i : i + 1;
-	}
-	return false;
 }

@@ -249,6 +249,23 @@ static enum status next_generation(void *context, const char *name, struct error
 	return STATUS_OK;
 }
 
+/*
+ * Remove a generation whose build failed. Not when the pointer names it: that moved, and only its
+ * durability is in doubt.
+ */
+static void discard_build(const struct projection *projection, const char *path)
+{
+	char now[POINTER_BYTES_MAX] = "";
+	AUTO(buf_release) struct buf current = BUF_INIT;
+	enum status status = read_pointer(projection, now, NULL);
+
+	if (status && status != STATUS_NOT_FOUND)
+		return;
+	state_path_of(projection, now, &current);
+	if (strcmp(buf_str(&current), path) != 0)
+		(void)fs_remove(path, NULL);
+}
+
 static enum status build_and_swap(struct projection *projection, const char *seen,
 				  struct error *err)
 {
@@ -281,7 +298,7 @@ static enum status build_and_swap(struct projection *projection, const char *see
 		status = fs_write_durable(buf_str(&current), 0600, buf_slice(&pointer), err);
 	trace_end("state.rebuild", begin);
 	if (status)
-		(void)fs_remove(buf_str(&path), NULL);
+		discard_build(projection, buf_str(&path));
 	return status;
 }
 

@@ -10,7 +10,6 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "projections/db.h"
@@ -120,6 +119,7 @@ static enum status fill_environment(const struct state_view *view, const struct 
 	if (status)
 		return status;
 	ret->locked = true;
+	ret->lock_seq = lock.from_seq;
 	ret->until_ms = (uint64_t)lock.column[LOCK_UNTIL_MS].number;
 	return STATUS_OK;
 }
@@ -254,58 +254,87 @@ enum status state_variables(const struct state_view *view, struct slice environm
 	return STATUS_OK;
 }
 
-/* What the tables that keep a whole payload keep it as. */
+/* What the tables that keep a whole payload keep it as, and which of its fields are the key. */
 struct definition_table {
 	enum state_tag tag;
 	enum event_type type;
 	unsigned column;
+	enum event_field keys[TABLE_KEYS_MAX];
 };
 
-static const struct definition_table categories = { TAG_CATEGORY, EVENT_CATEGORY_DEFINED,
-						    CATEGORY_DEFINITION };
-static const struct definition_table specifications = { TAG_SPECIFICATION, EVENT_VARIABLE_SPECIFIED,
-							SPECIFICATION_DEFINITION };
-static const struct definition_table databases = { TAG_DATABASE, EVENT_DATABASE_ATTACHED,
-						   DATABASE_DEFINITION };
-static const struct definition_table environment_keys = { TAG_KEY, EVENT_ENVIRONMENT_KEYED,
-							  KEY_DEFINITION };
+static const struct definition_table categories = {
+	TAG_CATEGORY, EVENT_CATEGORY_DEFINED, CATEGORY_DEFINITION, { FIELD_NAME }
+};
+static const struct definition_table specifications = {
+	TAG_SPECIFICATION, EVENT_VARIABLE_SPECIFIED, SPECIFICATION_DEFINITION, { FIELD_KEY }
+};
+static const struct definition_table databases = {
+	TAG_DATABASE,
+	EVENT_DATABASE_ATTACHED,
+	DATABASE_DEFINITION,
+	{ FIELD_ENVIRONMENT, FIELD_PROFILE, FIELD_NAME }
+};
+static const struct definition_table environment_keys = {
+	TAG_KEY, EVENT_ENVIRONMENT_KEYED, KEY_DEFINITION, { FIELD_NAME, FIELD_GENERATION }
+};
+
+/* Is the row what the event that put it in force says? */
+static bool definition_agrees(const struct definition_table *table, const struct table_row *row,
+			      const struct decoded_event *event)
+{
+	const struct payload *payload = &event->event.payload;
+
+	if (payload->type != table->type ||
+	    !slice_equal(event->payload_bytes, row->column[table->column].bytes))
+		return false;
+	for (unsigned i = 0; i < table_key_count(table->tag); i++) {
+		enum event_field field = table->keys[i];
+		bool equal =
+			field == FIELD_GENERATION
+				? payload_get_uint(payload, field) == (uint64_t)row->key[i].number
+				: slice_equal(payload_get_text(payload, field), row->key[i].bytes);
+
+		if (!equal)
+			return false;
+	}
+	return true;
+}
 
 static enum status fill_definition(const struct state_view *view,
 				   const struct definition_table *table,
-				   struct event_decoder *decoder, const struct table_row *row,
-				   struct definition *ret, struct error *err)
+				   const struct table_row *row, struct definition *ret,
+				   struct error *err)
 {
-	struct payload payload;
-	enum status status;
+	const struct payload *payload;
+	const struct read_event *event;
+	enum status status =
+		event_reader_get(projection_reader(view->projection), row->from_seq, &event, err);
 
-	ret->bytes = row->column[table->column].bytes;
-	ret->seq = row->from_seq;
-	status = payload_decode(decoder, table->type, ret->bytes, &payload, err);
-	if (status) {
+	if (status && status != STATUS_NOT_FOUND)
+		return status;
+	if (status || !definition_agrees(table, row, &event->decoded)) {
 		projection_mark_damaged(view->projection);
-		return error_prefix(err, STATUS_CORRUPT, "state: row of event %" PRIu64, ret->seq);
+		return error_set(err, STATUS_CORRUPT,
+				 "state: a row of table %s contradicts event %" PRIu64,
+				 state_tag_name(table->tag), row->from_seq);
 	}
-	return payload_clone(view->arena, &payload, &ret->payload, err);
-}
-
-static void decoder_cleanup(struct event_decoder **decoder)
-{
-	event_decoder_free(*decoder);
+	status = payload_clone(view->arena, &event->decoded.event.payload, &payload, err);
+	if (status)
+		return status;
+	*ret = (struct definition){ .payload = payload,
+				    .bytes = row->column[table->column].bytes,
+				    .seq = row->from_seq };
+	return STATUS_OK;
 }
 
 static enum status get_definition(const struct state_view *view,
 				  const struct definition_table *table, const struct cell *keys,
 				  struct definition *ret, struct error *err)
 {
-	AUTO(decoder_cleanup) struct event_decoder *decoder = NULL;
 	struct table_row row;
 	enum status status = get(view, table->tag, keys, &row, err);
 
-	if (!status)
-		status = event_decoder_new(&decoder, err);
-	if (!status)
-		status = fill_definition(view, table, decoder, &row, ret, err);
-	return status;
+	return status ? status : fill_definition(view, table, &row, ret, err);
 }
 
 /* NOLINTNEXTLINE(readability-function-size): a question in full, and where its answer goes */
@@ -315,20 +344,17 @@ static enum status collect_definitions(const struct state_view *view,
 				       struct definition **ret, size_t *ret_count,
 				       struct error *err)
 {
-	AUTO(decoder_cleanup) struct event_decoder *decoder = NULL;
 	struct definition *items;
 	struct rows rows;
 	enum status status = collect(view, table->tag, keys, key_count, &rows, err);
 
-	if (!status)
-		status = event_decoder_new(&decoder, err);
 	if (status)
 		return status;
 	items = arena_array(view->arena, rows.count, sizeof(*items));
 	if (!items)
 		return error_no_memory(err);
 	for (size_t i = 0; i < rows.count; i++) {
-		status = fill_definition(view, table, decoder, &rows.items[i], &items[i], err);
+		status = fill_definition(view, table, &rows.items[i], &items[i], err);
 		if (status)
 			return status;
 	}

@@ -28,7 +28,8 @@ struct environment {
 	uint64_t seq;      /* the event that put its fields in force */
 	bool active;
 	bool is_protected;
-	bool locked; /* a lock stands, run out or not */
+	uint64_t lock_seq; /* the event that locked it; 0: none */
+	bool locked;       /* a lock stands, run out or not */
 };
 
 struct profile {
@@ -52,7 +53,11 @@ struct variable {
 	bool expand;
 };
 
-/* A definition in force: category, specification, database, environment key. */
+/*
+ * A definition in force: category, specification, database, environment key. Defaults are values
+ * and secrets are sealed to keys, so it is checked against the log as variables are: CORRUPT and
+ * the projection marked damaged when the row contradicts its event.
+ */
 struct definition {
 	const struct payload *payload; /* of the event that defined it */
 	struct slice bytes;            /* its encoding */

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "projections/db.h"
 #include "projections/projection.h"
 #include "projections/state.h"
 #include "projections/tables.h"
@@ -99,6 +100,16 @@ static enum status entry_value(struct walk *walk, const struct table_row *row, s
 	}
 }
 
+/* The hasher asserts what only a damaged file can break: each path once, in ascending order. */
+static enum status check_order(const struct walk *walk, struct error *err)
+{
+	const struct buf *last = &walk->hasher->last_path;
+
+	if (last->failed || slice_compare(buf_slice(last), buf_slice(&walk->path)) < 0)
+		return STATUS_OK;
+	return db_refuse(projection_db(walk->view->projection), "keys out of order", err);
+}
+
 static enum status walk_visit(void *context, const struct table_row *row, struct error *err)
 {
 	struct walk *walk = context;
@@ -118,6 +129,8 @@ static enum status walk_visit(void *context, const struct table_row *row, struct
 		count = 0;
 	state_path(&walk->path, walk->tag, components, count);
 	status = buf_status(&walk->path, err);
+	if (!status)
+		status = check_order(walk, err);
 	if (!status)
 		status = entry_value(walk, row, err);
 	if (!status)

@@ -1,5 +1,6 @@
 /*
- * An event in memory: the envelope of DESIGN §4.1 and a payload described by event_schema.def.
+ * An event in memory: the envelope (docs/FORMAT.md section 3) and a payload described by
+ * event_schema.def.
  *
  * This module knows what an event is; event_codec turns it into bytes and back. Slices in an event
  * borrow from whoever made it; event_codec says how long they live for a decoded one.

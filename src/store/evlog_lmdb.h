@@ -7,7 +7,7 @@
  *   registry  u64be seq → empty
  *   meta      "format" → u32be 1; "txn" → u64be id of the transaction that wrote it
  *
- * Rules, each from a measured trap (DESIGN §4.5): default sync flags only; one environment per
+ * Rules, each from a measured trap: default sync flags only; one environment per
  * (device, inode) and process; the data descriptor gets O_CLOEXEC; directory fsynced after
  * creation; the file's size is checked against its last page before a page is touched; MAP_RESIZED
  * adopts, MAP_FULL grows and retries; EINTR in commit re-runs the transaction; EIO latches the log

@@ -1,7 +1,7 @@
 /*
  * One LMDB environment, opened, mapped and shared safely; for evlog_lmdb.c and reindex.c.
  *
- * LMDB trusts its callers and its file in ways that we cannot (DESIGN §4.5). What is answered here:
+ * LMDB trusts its callers and its file in ways that we cannot. What is answered here:
  *   - a second open in one process drops the first one's locks: a registry by (device, inode);
  *   - the data descriptor survives exec: it gets O_CLOEXEC;
  *   - a handle used after fork corrupts the parent's reader table: the opener's pid is compared;

@@ -1,6 +1,6 @@
 /*
- * Where things are: the store, the keys, the user's checkpoint (DESIGN §3). Reads the environment
- * of the process; creates nothing.
+ * Where things are: the store, the keys, the user's checkpoint (docs/FORMAT.md section 1). Reads
+ * the environment of the process; creates nothing.
  */
 #ifndef PROVENV_STORE_PATHS_H
 #define PROVENV_STORE_PATHS_H

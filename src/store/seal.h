@@ -1,5 +1,6 @@
 /*
- * Sealed values (DESIGN §6): what the event holds of a secret, and what the vault holds.
+ * Sealed values (docs/FORMAT.md section 8): what the event holds of a secret, and what the vault
+ * holds.
  *
  *   salt32, DEK32, nonce24 random
  *   commitment = BLAKE2b-256(key = salt, value)

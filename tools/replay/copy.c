@@ -288,8 +288,8 @@ enum status replay_rebuild(struct request *request, struct error *err)
 		status = make_store(request, &source, until, err);
 	if (!status && request->json) {
 		replay_json_begin(request, &json, "rebuild");
-		json_pair_string(&json, "output", request->output);
-		json_pair_uint(&json, "events", until);
+		jsonw_pair_string(&json, "output", request->output);
+		jsonw_pair_uint(&json, "events", until);
 		replay_json_finish(request, &json);
 	} else if (!status) {
 		print_made(request, until);
@@ -303,26 +303,26 @@ static void salvage_json(struct request *request, const struct audit_report *rep
 	struct json json;
 
 	replay_json_begin(request, &json, "salvage");
-	json_pair_string(&json, "output", request->output);
-	json_pair_uint(&json, "events", report->valid_size);
-	json_pair_uint(&json, "lost", report->events - report->valid_size);
+	jsonw_pair_string(&json, "output", request->output);
+	jsonw_pair_uint(&json, "events", report->valid_size);
+	jsonw_pair_uint(&json, "lost", report->events - report->valid_size);
 	if (report->first_bad)
-		json_pair_uint(&json, "first_bad", report->first_bad);
+		jsonw_pair_uint(&json, "first_bad", report->first_bad);
 	else
-		json_pair_null(&json, "first_bad");
-	json_pair_string(&json, "message", report->message);
-	json_key(&json, "lost_events");
-	json_array(&json);
+		jsonw_pair_null(&json, "first_bad");
+	jsonw_pair_string(&json, "message", report->message);
+	jsonw_key(&json, "lost_events");
+	jsonw_array(&json);
 	for (size_t i = 0; i < lost->count; i++) {
-		json_object(&json);
-		json_pair_uint(&json, "seq", lost->events[i].seq);
-		json_pair_time(&json, "time", lost->events[i].time_ms);
-		json_pair_string(&json, "type", lost->events[i].type);
-		json_pair_bool(&json, "verified", false);
-		json_end(&json);
+		jsonw_object(&json);
+		jsonw_pair_uint(&json, "seq", lost->events[i].seq);
+		jsonw_pair_time(&json, "time", lost->events[i].time_ms);
+		jsonw_pair_string(&json, "type", lost->events[i].type);
+		jsonw_pair_bool(&json, "verified", false);
+		jsonw_end(&json);
 	}
-	json_end(&json);
-	json_pair_bool(&json, "lost_events_cut", lost->cut);
+	jsonw_end(&json);
+	jsonw_pair_bool(&json, "lost_events_cut", lost->cut);
 	replay_json_finish(request, &json);
 }
 

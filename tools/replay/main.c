@@ -156,14 +156,14 @@ static void report(const struct request *request, enum status status, const stru
 	struct json json;
 
 	if (request->json) {
-		json_init(&json, &line);
-		json_object(&json);
-		json_pair_string(&json, "schema", "provenv-replay/error/v1");
-		json_pair_uint(&json, "code", (uint64_t)status_exit_code(status));
-		json_pair_string(&json, "status", status_name(status));
-		json_pair_string(&json, "message", err->text);
-		json_pair_string(&json, "hint", err->hint);
-		json_end(&json);
+		jsonw_init(&json, &line);
+		jsonw_object(&json);
+		jsonw_pair_string(&json, "schema", "provenv-replay/error/v1");
+		jsonw_pair_uint(&json, "code", (uint64_t)status_exit_code(status));
+		jsonw_pair_string(&json, "status", status_name(status));
+		jsonw_pair_string(&json, "message", err->text);
+		jsonw_pair_string(&json, "hint", err->hint);
+		jsonw_end(&json);
 		buf_append_byte(&line, '\n');
 	} else {
 		buf_printf(&line, "provenv-replay: %s\n", err->text);

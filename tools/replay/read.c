@@ -30,14 +30,14 @@ void replay_json_begin(struct request *request, struct json *json, const char *w
 	AUTO(buf_release) struct buf schema = BUF_INIT;
 
 	buf_printf(&schema, "provenv-replay/%s/v1", word);
-	json_init(json, &request->out);
-	json_object(json);
-	json_pair_string(json, "schema", buf_str(&schema));
+	jsonw_init(json, &request->out);
+	jsonw_object(json);
+	jsonw_pair_string(json, "schema", buf_str(&schema));
 }
 
 void replay_json_finish(struct request *request, struct json *json)
 {
-	json_end(json);
+	jsonw_end(json);
 	buf_append_byte(&request->out, '\n');
 }
 
@@ -59,26 +59,26 @@ static void verify_json(struct request *request, const struct audit_report *repo
 	struct json json;
 
 	replay_json_begin(request, &json, "verify");
-	json_pair_string(&json, "integrity", report->ok ? "ok" : "failed");
-	json_pair_string(&json, "completeness", lost ? "failed" : "unanchored");
-	json_pair_uint(&json, "events", report->events);
-	json_pair_uint(&json, "signatures_checked", report->signatures_checked);
+	jsonw_pair_string(&json, "integrity", report->ok ? "ok" : "failed");
+	jsonw_pair_string(&json, "completeness", lost ? "failed" : "unanchored");
+	jsonw_pair_uint(&json, "events", report->events);
+	jsonw_pair_uint(&json, "signatures_checked", report->signatures_checked);
 	if (report->first_bad)
-		json_pair_uint(&json, "first_bad", report->first_bad);
+		jsonw_pair_uint(&json, "first_bad", report->first_bad);
 	else
-		json_pair_null(&json, "first_bad");
-	json_pair_string(&json, "message", report->message);
-	json_pair_hex(&json, "root", report->root, HASH_BYTES);
-	json_pair_uint(&json, "valid_size", report->valid_size);
-	json_key(&json, "violations");
-	json_array(&json);
+		jsonw_pair_null(&json, "first_bad");
+	jsonw_pair_string(&json, "message", report->message);
+	jsonw_pair_hex(&json, "root", report->root, HASH_BYTES);
+	jsonw_pair_uint(&json, "valid_size", report->valid_size);
+	jsonw_key(&json, "violations");
+	jsonw_array(&json);
 	for (size_t i = 0; i < fold->rejected_count; i++) {
-		json_object(&json);
-		json_pair_uint(&json, "seq", fold->rejected[i].seq);
-		json_pair_string(&json, "rule", apply_rule_name(fold->rejected[i].rule));
-		json_end(&json);
+		jsonw_object(&json);
+		jsonw_pair_uint(&json, "seq", fold->rejected[i].seq);
+		jsonw_pair_string(&json, "rule", apply_rule_name(fold->rejected[i].rule));
+		jsonw_end(&json);
 	}
-	json_end(&json);
+	jsonw_end(&json);
 	replay_json_finish(request, &json);
 }
 
@@ -156,13 +156,13 @@ static enum status print_variable(void *context, const struct map_entry *entry, 
 	if (variable.sealed)
 		text_to_hex(variable.bytes.data, HASH_BYTES, hex);
 	if (printing->request->json) {
-		json_key_slice(&printing->json, key);
+		jsonw_key_slice(&printing->json, key);
 		if (variable.sealed) {
-			json_object(&printing->json);
-			json_pair_string(&printing->json, "sealed", hex);
-			json_end(&printing->json);
+			jsonw_object(&printing->json);
+			jsonw_pair_string(&printing->json, "sealed", hex);
+			jsonw_end(&printing->json);
 		} else {
-			json_slice(&printing->json, variable.bytes);
+			jsonw_slice(&printing->json, variable.bytes);
 		}
 		return STATUS_OK;
 	}
@@ -185,10 +185,10 @@ static enum status print_profile(void *context, const struct map_entry *entry, s
 	enum status status;
 
 	if (printing->request->json) {
-		json_object(&printing->json);
-		json_pair_slice(&printing->json, "name", name);
-		json_key(&printing->json, "variables");
-		json_object(&printing->json);
+		jsonw_object(&printing->json);
+		jsonw_pair_slice(&printing->json, "name", name);
+		jsonw_key(&printing->json, "variables");
+		jsonw_object(&printing->json);
 	} else {
 		buf_printf(&printing->request->out, SLICE_FMT "/" SLICE_FMT ":\n",
 			   SLICE_ARG(printing->environment), SLICE_ARG(name));
@@ -197,8 +197,8 @@ static enum status print_profile(void *context, const struct map_entry *entry, s
 			  prefix(&path, TAG_VARIABLE, printing->environment, name), print_variable,
 			  printing, err);
 	if (printing->request->json) {
-		json_end(&printing->json);
-		json_end(&printing->json);
+		jsonw_end(&printing->json);
+		jsonw_end(&printing->json);
 	}
 	return status;
 }
@@ -212,17 +212,17 @@ static enum status print_environment(void *context, const struct map_entry *entr
 
 	printing->environment = entry_component(entry, 0);
 	if (printing->request->json) {
-		json_object(&printing->json);
-		json_pair_slice(&printing->json, "name", printing->environment);
-		json_key(&printing->json, "profiles");
-		json_array(&printing->json);
+		jsonw_object(&printing->json);
+		jsonw_pair_slice(&printing->json, "name", printing->environment);
+		jsonw_key(&printing->json, "profiles");
+		jsonw_array(&printing->json);
 	}
 	status = map_each(&printing->fold->state,
 			  prefix(&path, TAG_PROFILE, printing->environment, slice_of(NULL, 0)),
 			  print_profile, printing, err);
 	if (printing->request->json) {
-		json_end(&printing->json);
-		json_end(&printing->json);
+		jsonw_end(&printing->json);
+		jsonw_end(&printing->json);
 	}
 	return status;
 }
@@ -238,11 +238,11 @@ static void print_head(struct state_printing *printing, uint64_t at)
 	(void)map_get(&printing->fold->state, slice_str(state_tag_name(TAG_ACTIVE)), &active);
 	if (request->json) {
 		replay_json_begin(request, &printing->json, "state");
-		json_pair_uint(&printing->json, "at", at);
-		json_pair_hex(&printing->json, "state_hash", hash, HASH_BYTES);
-		json_pair_slice(&printing->json, "environment", active);
-		json_key(&printing->json, "environments");
-		json_array(&printing->json);
+		jsonw_pair_uint(&printing->json, "at", at);
+		jsonw_pair_hex(&printing->json, "state_hash", hash, HASH_BYTES);
+		jsonw_pair_slice(&printing->json, "environment", active);
+		jsonw_key(&printing->json, "environments");
+		jsonw_array(&printing->json);
 		return;
 	}
 	text_to_hex(hash, HASH_BYTES, hex);
@@ -268,7 +268,7 @@ enum status replay_state(struct request *request, struct error *err)
 			  prefix(&path, TAG_ENVIRONMENT, slice_of(NULL, 0), slice_of(NULL, 0)),
 			  print_environment, &printing, err);
 	if (request->json) {
-		json_end(&printing.json);
+		jsonw_end(&printing.json);
 		replay_json_finish(request, &printing.json);
 	}
 	return status;
@@ -334,15 +334,15 @@ static void json_diff(struct differing *differing, const struct map_entry *entry
 	bool is_variable = has_tag(entry, TAG_VARIABLE);
 
 	print_path(&path, entry);
-	json_object(differing->json);
-	json_pair_string(differing->json, "op", op);
-	json_pair_slice(differing->json, "what", buf_slice(&path));
+	jsonw_object(differing->json);
+	jsonw_pair_string(differing->json, "op", op);
+	jsonw_pair_slice(differing->json, "what", buf_slice(&path));
 	if (is_variable) {
-		json_pair_slice(differing->json, "environment", entry_component(entry, 0));
-		json_pair_slice(differing->json, "profile", entry_component(entry, 1));
-		json_pair_slice(differing->json, "key", entry_component(entry, 2));
+		jsonw_pair_slice(differing->json, "environment", entry_component(entry, 0));
+		jsonw_pair_slice(differing->json, "profile", entry_component(entry, 1));
+		jsonw_pair_slice(differing->json, "key", entry_component(entry, 2));
 	}
-	json_end(differing->json);
+	jsonw_end(differing->json);
 }
 
 static enum status differ_visit(void *context, const struct map_entry *entry, struct error *err)
@@ -410,14 +410,14 @@ enum status replay_diff(struct request *request, struct error *err)
 		return status;
 	if (request->json) {
 		replay_json_begin(request, &json, "diff");
-		json_pair_uint(&json, "from", from.seq);
-		json_pair_uint(&json, "to", to.seq);
-		json_key(&json, "changes");
-		json_array(&json);
+		jsonw_pair_uint(&json, "from", from.seq);
+		jsonw_pair_uint(&json, "to", to.seq);
+		jsonw_key(&json, "changes");
+		jsonw_array(&json);
 	}
 	status = walk_both(request, request->json ? &json : NULL, &before, &after, &count, err);
 	if (request->json) {
-		json_end(&json);
+		jsonw_end(&json);
 		replay_json_finish(request, &json);
 	}
 	if (!status && count)

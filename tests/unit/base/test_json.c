@@ -25,14 +25,14 @@ static void empty_containers(void **state)
 	struct json json;
 
 	(void)state;
-	json_init(&json, &out);
-	json_object(&json);
-	json_end(&json);
+	jsonw_init(&json, &out);
+	jsonw_object(&json);
+	jsonw_end(&json);
 	assert_string_equal(buf_str(&out), "{}");
 	buf_clear(&out);
-	json_init(&json, &out);
-	json_array(&json);
-	json_end(&json);
+	jsonw_init(&json, &out);
+	jsonw_array(&json);
+	jsonw_end(&json);
 	assert_string_equal(buf_str(&out), "[]");
 }
 
@@ -42,25 +42,25 @@ static void commas_and_nesting(void **state)
 	struct json json;
 
 	(void)state;
-	json_init(&json, &out);
-	json_object(&json);
-	json_pair_uint(&json, "a", 1);
-	json_key(&json, "list");
-	json_array(&json);
-	json_uint(&json, 2);
-	json_object(&json);
-	json_pair_bool(&json, "x", true);
-	json_pair_bool(&json, "y", false);
-	json_end(&json);
-	json_array(&json);
-	json_end(&json);
-	json_null(&json);
-	json_end(&json);
-	json_pair_null(&json, "z");
-	json_key_slice(&json, slice_str("last"));
-	json_object(&json);
-	json_end(&json);
-	json_end(&json);
+	jsonw_init(&json, &out);
+	jsonw_object(&json);
+	jsonw_pair_uint(&json, "a", 1);
+	jsonw_key(&json, "list");
+	jsonw_array(&json);
+	jsonw_uint(&json, 2);
+	jsonw_object(&json);
+	jsonw_pair_bool(&json, "x", true);
+	jsonw_pair_bool(&json, "y", false);
+	jsonw_end(&json);
+	jsonw_array(&json);
+	jsonw_end(&json);
+	jsonw_null(&json);
+	jsonw_end(&json);
+	jsonw_pair_null(&json, "z");
+	jsonw_key_slice(&json, slice_str("last"));
+	jsonw_object(&json);
+	jsonw_end(&json);
+	jsonw_end(&json);
 	assert_string_equal(
 		buf_str(&out),
 		"{\"a\":1,\"list\":[2,{\"x\":true,\"y\":false},[],null],\"z\":null,\"last\":{}}");
@@ -73,15 +73,15 @@ static void every_kind_of_value(void **state)
 	struct json json;
 
 	(void)state;
-	json_init(&json, &out);
-	json_object(&json);
-	json_pair_string(&json, "s", "text");
-	json_pair_slice(&json, "b", slice_of("two", 2));
-	json_pair_hex(&json, "h", bytes, sizeof(bytes));
-	json_pair_hex(&json, "e", NULL, 0);
-	json_pair_uint(&json, "u", UINT64_MAX);
-	json_pair_time(&json, "t", UINT64_C(1767323045678));
-	json_end(&json);
+	jsonw_init(&json, &out);
+	jsonw_object(&json);
+	jsonw_pair_string(&json, "s", "text");
+	jsonw_pair_slice(&json, "b", slice_of("two", 2));
+	jsonw_pair_hex(&json, "h", bytes, sizeof(bytes));
+	jsonw_pair_hex(&json, "e", NULL, 0);
+	jsonw_pair_uint(&json, "u", UINT64_MAX);
+	jsonw_pair_time(&json, "t", UINT64_C(1767323045678));
+	jsonw_end(&json);
 	assert_string_equal(buf_str(&out),
 			    "{\"s\":\"text\",\"b\":\"tw\",\"h\":\"00ab\",\"e\":\"\","
 			    "\"u\":18446744073709551615,\"t\":\"2026-01-02T03:04:05.678Z\"}");
@@ -98,8 +98,8 @@ static void long_hex_has_no_seams(void **state)
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (uint8_t)(i * 7);
 	text_to_hex(bytes, sizeof(bytes), hex);
-	json_init(&json, &out);
-	json_hex(&json, bytes, sizeof(bytes));
+	jsonw_init(&json, &out);
+	jsonw_hex(&json, bytes, sizeof(bytes));
 	assert_int_equal(out.len, 202);
 	assert_memory_equal(out.data + 1, hex, 200);
 }
@@ -109,8 +109,8 @@ static void check_string(struct slice text, const char *expected)
 	struct buf out AUTO(buf_release) = BUF_INIT;
 	struct json json;
 
-	json_init(&json, &out);
-	json_slice(&json, text);
+	jsonw_init(&json, &out);
+	jsonw_slice(&json, text);
 	assert_string_equal(buf_str(&out), expected);
 }
 
@@ -142,10 +142,10 @@ static void keys_are_escaped_too(void **state)
 	struct json json;
 
 	(void)state;
-	json_init(&json, &out);
-	json_object(&json);
-	json_pair_string(&json, "a\"\n", "");
-	json_end(&json);
+	jsonw_init(&json, &out);
+	jsonw_object(&json);
+	jsonw_pair_string(&json, "a\"\n", "");
+	jsonw_end(&json);
 	assert_string_equal(buf_str(&out), "{\"a\\\"\\n\":\"\"}");
 }
 
@@ -164,8 +164,8 @@ static void any_bytes_give_one_line_of_utf8(void **state)
 			seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 			bytes[i] = (uint8_t)(seed >> 56);
 		}
-		json_init(&json, &out);
-		json_slice(&json, slice_of(bytes, sizeof(bytes)));
+		jsonw_init(&json, &out);
+		jsonw_slice(&json, slice_of(bytes, sizeof(bytes)));
 		assert_true(text_is_utf8(buf_slice(&out)));
 		for (size_t i = 0; i < out.len; i++)
 			assert_true(out.data[i] >= 0x20);
@@ -178,11 +178,11 @@ static void the_deepest_nesting_allowed(void **state)
 	struct json json;
 
 	(void)state;
-	json_init(&json, &out);
+	jsonw_init(&json, &out);
 	for (int i = 0; i < JSON_DEPTH_MAX; i++)
-		json_array(&json);
+		jsonw_array(&json);
 	for (int i = 0; i < JSON_DEPTH_MAX; i++)
-		json_end(&json);
+		jsonw_end(&json);
 	assert_int_equal(out.len, 2 * JSON_DEPTH_MAX);
 	assert_int_equal(strspn(buf_str(&out), "["), JSON_DEPTH_MAX);
 }
@@ -194,10 +194,10 @@ static void several_documents_in_one_buffer(void **state)
 
 	(void)state;
 	for (uint64_t i = 0; i < 2; i++) {
-		json_init(&json, &out);
-		json_object(&json);
-		json_pair_uint(&json, "i", i);
-		json_end(&json);
+		jsonw_init(&json, &out);
+		jsonw_object(&json);
+		jsonw_pair_uint(&json, "i", i);
+		jsonw_end(&json);
 		buf_append_byte(&out, '\n');
 	}
 	assert_string_equal(buf_str(&out), "{\"i\":0}\n{\"i\":1}\n");

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "cmds/cmd.h"
 #include "cmds/help.h"
@@ -56,7 +58,7 @@ static enum status run_json(struct invocation *inv, struct error *err)
 
 	(void)err;
 	json_begin(inv, &json, "test");
-	json_pair_bool(&json, "lines", inv->jsonl);
+	jsonw_pair_bool(&json, "lines", inv->jsonl);
 	json_finish(inv, &json);
 	return STATUS_OK;
 }
@@ -97,6 +99,45 @@ static enum status run_damaged(struct invocation *inv, struct error *err)
 	return error_set(err, STATUS_CORRUPT, "a row contradicts the log");
 }
 
+/* The program's own rollback. The first run says, after it appended, what damaged state says. */
+static unsigned runs;
+static char lost_id[64];
+
+static enum status run_twice(struct invocation *inv, struct error *err)
+{
+	const struct command *pretended = inv->command;
+	struct command_match rollback;
+	enum status status;
+
+	assert_int_equal(command_resolve(command_families, (const char *const[]){ "rollback" }, 1,
+					 &rollback, NULL),
+			 STATUS_OK);
+	inv->command = rollback.command;
+	status = inv->command->run(inv, err);
+	inv->command = pretended;
+	if (status || runs++)
+		return status;
+	inv->state_damaged = true;
+	return error_set(err, STATUS_CORRUPT, "a row contradicts the log");
+}
+
+/* Damaged whenever it runs. */
+static enum status run_counted(struct invocation *inv, struct error *err)
+{
+	runs++;
+	return run_damaged(inv, err);
+}
+
+/* A write that the disk failed; prints nothing, so that stderr has the only id. */
+static enum status run_lost(struct invocation *inv, struct error *err)
+{
+	enum status status = error_set(err, STATUS_IO, "who knows");
+
+	if (inv->session.command_id)
+		(void)snprintf(lost_id, sizeof(lost_id), "%s", inv->session.command_id);
+	return inv->operand_count ? error_hint(err, status, "%s", inv->operands[0]) : status;
+}
+
 static enum status run_ask(struct invocation *inv, struct error *err)
 {
 	(void)err;
@@ -104,6 +145,8 @@ static enum status run_ask(struct invocation *inv, struct error *err)
 	return STATUS_OK;
 }
 
+static const enum option_id twice_options[] = { OPTION_TO, OPTION_END };
+static const enum option_id counted_options[] = { OPTION_STDIN, OPTION_FILE, OPTION_END };
 static const enum option_id echo_options[] = { OPTION_FROM, OPTION_AS, OPTION_END };
 
 static const struct command echoes[] = {
@@ -140,6 +183,24 @@ static const struct command others[] = {
          .run = run_verdict },
 	{ .group = "flood", .operands = "", .summary = "print a lot", .run = run_flood },
 	{ .group = "damaged", .operands = "", .summary = "be damaged", .run = run_damaged },
+	{ .group = "twice",
+         .operands = "",
+         .flags = COMMAND_WRITES | COMMAND_PROFILE,
+         .options = twice_options,
+         .summary = "roll back twice",
+         .run = run_twice },
+	{ .group = "counted",
+         .operands = "[X]",
+         .operands_max = 1,
+         .options = counted_options,
+         .summary = "count runs",
+         .run = run_counted },
+	{ .group = "lost",
+         .operands = "[HINT]",
+         .operands_max = 1,
+         .flags = COMMAND_WRITES,
+         .summary = "fail to know",
+         .run = run_lost },
 	{ .group = "ask", .operands = "", .summary = "ask", .run = run_ask },
 	{ .group = "thing",
          .verb = "ls",
@@ -294,6 +355,125 @@ static void damage_that_cannot_be_mended(void **state)
 	(void)state;
 	assert_int_equal(ran.code, 9);
 	assert_string_equal(buf_str(&ran.err), "provenv: a row contradicts the log\n");
+}
+
+/* A store of one variable that was set twice, so that the state can be rebuilt. */
+struct fixture {
+	char dir[64];
+	char store[80];
+};
+
+static int begin(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	assert_non_null(fixture);
+	(void)snprintf(fixture->dir, sizeof(fixture->dir), "/tmp/provenv-dispatch-XXXXXX");
+	assert_non_null(mkdtemp(fixture->dir));
+	(void)snprintf(fixture->store, sizeof(fixture->store), "%s/store", fixture->dir);
+	/* NOLINTBEGIN(concurrency-mt-unsafe): there are no threads here */
+	assert_int_equal(setenv("XDG_CONFIG_HOME", fixture->dir, 1), 0);
+	assert_int_equal(setenv("XDG_STATE_HOME", fixture->dir, 1), 0);
+	/* NOLINTEND(concurrency-mt-unsafe) */
+	const char *const lines[][5] = {
+		{ "init", "--store", fixture->store },
+		{ "set", "--store", fixture->store, "A=1" },
+		{ "set", "--store", fixture->store, "A=2" },
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		AUTO(ran_release) struct ran ran = run_words(command_families, lines[i]);
+
+		assert_int_equal(ran.code, 0);
+	}
+	runs = 0;
+	*state = fixture;
+	return 0;
+}
+
+static int end(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(fs_remove_tree(fixture->dir, NULL), STATUS_OK);
+	free(fixture);
+	return 0;
+}
+
+/* A second rollback by one event would take the first one back. */
+static void a_second_run_is_the_same_command(void **state)
+{
+	const struct fixture *fixture = *state;
+	AUTO(ran_release)
+	struct ran twice = RUN("twice", "--store", fixture->store, "--to", "HEAD~1", "--json");
+	AUTO(ran_release)
+	struct ran get = run_words(command_families, (const char *const[]){ "get", "A", "--store",
+									    fixture->store, NULL });
+	AUTO(ran_release)
+	struct ran log =
+		run_words(command_families, (const char *const[]){ "log", "--jsonl", "--store",
+								   fixture->store, NULL });
+	size_t rolled_back = 0;
+
+	assert_int_equal(runs, 2);
+	assert_int_equal(twice.code, 0);
+	assert_non_null(strstr(buf_str(&twice.out), "\"repeated\":true"));
+	assert_string_equal(buf_str(&get.out), "1\n");
+	for (const char *at = buf_str(&log.out); (at = strstr(at, "\"state.rolled_back\"")); at++)
+		rolled_back++;
+	assert_int_equal(rolled_back, 1);
+}
+
+/* What was read from a pipe cannot be read again: an empty value would be written. */
+static void input_is_taken_once(void **state)
+{
+	const struct fixture *fixture = *state;
+	static const char told[] =
+		"provenv: a row contradicts the log\n"
+		"  hint: the state is rebuilt from the log now: run the command again\n";
+	static const char *const inputs[] = { "--stdin", "--file=/dev/stdin", "-" };
+
+	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
+		AUTO(ran_release)
+		struct ran ran = RUN("counted", "--store", fixture->store, inputs[i]);
+
+		assert_int_equal(ran.code, 9);
+		assert_string_equal(buf_str(&ran.err), told);
+		assert_int_equal(runs, i + 1);
+	}
+	AUTO(ran_release) struct ran ran = RUN("counted", "--store", fixture->store);
+
+	assert_int_equal(ran.code, 9);
+	assert_int_equal(runs, sizeof(inputs) / sizeof(inputs[0]) + 2);
+}
+
+/* Whoever repeats a write that may have been appended needs its id, unless he chose it. */
+static void the_id_of_a_lost_write_is_told(void **state)
+{
+	AUTO(buf_release) struct buf expected = BUF_INIT;
+	AUTO(ran_release) struct ran bare = RUN("lost");
+
+	(void)state;
+	assert_int_equal(strlen(lost_id), 32);
+	buf_printf(&expected,
+		   "provenv: who knows\n  hint: repeated with --command-id=%s it is carried out "
+		   "once\n",
+		   lost_id);
+	assert_string_equal(buf_str(&bare.err), buf_str(&expected));
+	AUTO(ran_release) struct ran more = RUN("lost", "look at it");
+
+	buf_clear(&expected);
+	buf_printf(&expected,
+		   "provenv: who knows\n  hint: look at it; repeated with --command-id=%s it is "
+		   "carried out once\n",
+		   lost_id);
+	assert_string_equal(buf_str(&more.err), buf_str(&expected));
+	AUTO(ran_release)
+	struct ran given = RUN("lost", "--command-id=0190a8f4-0000-7000-8000-000000000000");
+	AUTO(ran_release) struct ran planned = RUN("lost", "-n");
+
+	assert_string_equal(buf_str(&given.err), "provenv: who knows\n");
+	assert_string_equal(buf_str(&planned.err), "provenv: who knows\n");
 }
 
 static void a_reader_that_left(void **state)
@@ -456,6 +636,9 @@ int main(void)
 		cmocka_unit_test(failures),
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(damage_that_cannot_be_mended),
+		cmocka_unit_test_setup_teardown(a_second_run_is_the_same_command, begin, end),
+		cmocka_unit_test_setup_teardown(input_is_taken_once, begin, end),
+		cmocka_unit_test(the_id_of_a_lost_write_is_told),
 		cmocka_unit_test(a_reader_that_left),
 		cmocka_unit_test(a_full_disk),
 		cmocka_unit_test(help_and_version),

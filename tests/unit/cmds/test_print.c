@@ -210,10 +210,10 @@ static void changes_as_json(void **state)
 	struct json json;
 
 	(void)state;
-	json_init(&json, &out);
-	json_object(&json);
+	jsonw_init(&json, &out);
+	jsonw_object(&json);
 	json_changes(&json, changes, CHANGE_COUNT);
-	json_end(&json);
+	jsonw_end(&json);
 	assert_string_equal(
 		buf_str(&out),
 		"{\"changes\":["

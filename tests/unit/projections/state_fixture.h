@@ -30,6 +30,8 @@
 #include "unit/projections/payloads.h"
 #include "unit/store/store_fixture.h"
 
+enum { STATE_PATH_MAX = SCRATCH_PATH_MAX + 128 };
+
 struct scene {
 	struct fixture *fixture;
 	struct store *store;
@@ -42,13 +44,13 @@ static inline int scene_setup(void **state)
 	struct scene *scene = calloc(1, sizeof(*scene));
 	void *fixture = NULL;
 
+	*state = scene;
 	if (!scene || fixture_setup(&fixture))
 		return -1;
 	scene->fixture = fixture;
 	if (store_create(scene->fixture->path, &scene->store, NULL))
 		return -1;
 	found(scene->fixture, scene->store);
-	*state = scene;
 	return 0;
 }
 
@@ -69,6 +71,23 @@ static inline int scene_teardown(void **state)
 	arena_release(&scene->arena);
 	free(scene);
 	return fixture_teardown(&fixture);
+}
+
+/* Another store beside the test's own, for scene_end(). */
+static inline struct scene *scene_begin(void)
+{
+	void *scene = NULL;
+
+	if (scene_setup(&scene) || !scene)
+		abort(); /* nothing can be told without a store */
+	return scene;
+}
+
+static inline void scene_end(struct scene *scene)
+{
+	void *pointer = scene;
+
+	assert_int_equal(scene_teardown(&pointer), 0);
 }
 
 /* Append one command; returns its last event. */
@@ -155,7 +174,7 @@ static inline const char *value_at(struct scene *scene, uint64_t seq, const char
 {
 	struct state_view view = view_at(scene, seq);
 	struct variable variable;
-	struct variable_value value;
+	struct variable_value value = { .part = 0 };
 	struct error err = ERROR_INIT;
 	enum status status = state_variable(&view, slice_str("dev"), slice_str("p"), slice_str(key),
 					    &variable, &err);
@@ -175,16 +194,16 @@ static inline void assert_slice(struct slice slice, const char *text)
 
 /* STORE/state/<name>, in a buffer of the caller's. */
 static inline const char *state_file(const struct scene *scene, const char *name,
-				     char ret[SCRATCH_PATH_MAX])
+				     char ret[STATE_PATH_MAX])
 {
-	(void)snprintf(ret, SCRATCH_PATH_MAX, "%s/state/%s", scene->fixture->path, name);
+	(void)snprintf(ret, STATE_PATH_MAX, "%s/state/%s", scene->fixture->path, name);
 	return ret;
 }
 
 /* Run SQL on a generation behind the projection's back. */
 static inline void tamper(const struct scene *scene, const char *name, const char *sql)
 {
-	char path[SCRATCH_PATH_MAX];
+	char path[STATE_PATH_MAX];
 	sqlite3 *handle = NULL;
 	char *why = NULL;
 

@@ -68,8 +68,11 @@ static inline int fixture_setup(void **state)
 	void *dir = NULL;
 	char home[SCRATCH_PATH_MAX + 16];
 
-	if (!fixture || scratch_setup(&dir))
+	*state = fixture;
+	if (!fixture || scratch_setup(&dir)) {
+		free(dir);
 		return -1;
+	}
 	memcpy(fixture->dir, dir, SCRATCH_PATH_MAX);
 	free(dir);
 	(void)snprintf(fixture->path, sizeof(fixture->path), "%s/store", fixture->dir);
@@ -79,7 +82,6 @@ static inline int fixture_setup(void **state)
 	set_environment("XDG_STATE_HOME", home);
 	fixture->clock_ms = 1767323045000;
 	clock_set_source(fixture_clock, fixture);
-	*state = fixture;
 	return signer_generate("op@test", &fixture->founder, NULL) ||
 			       signer_generate("log", &fixture->log_key, NULL)
 		       ? -1

@@ -1,0 +1,349 @@
+/*
+ * The rules of folding: what must hold before an event takes effect; see fold_parts.h. First how
+ * paths are asked, then one function for each rule, each telling whether it holds. Nothing here
+ * changes the state.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "replay/fold.h"
+#include "replay/fold_parts.h"
+#include "replay/ordered_map.h"
+#include "store/event.h"
+#include "store/event_codec.h"
+#include "store/event_reader.h"
+#include "store/state_model.h"
+
+#include "base/banned.h"
+
+/* Is there an entry of the tag under these names? An empty third name ends the path. */
+static bool there(const struct folding *folding, enum state_tag tag, struct slice a, struct slice b,
+		  struct slice *ret_value)
+{
+	AUTO(buf_release) struct buf path = BUF_INIT;
+
+	state_path(&path, tag, (struct slice[]){ a, b }, b.len ? 2 : a.len ? 1 : 0);
+	return map_get(&folding->fold->state, buf_slice(&path), ret_value);
+}
+
+static bool there_3(const struct folding *folding, enum state_tag tag, struct slice a,
+		    struct slice b, struct slice c)
+{
+	AUTO(buf_release) struct buf path = BUF_INIT;
+
+	state_path(&path, tag, (struct slice[]){ a, b, c }, 3);
+	return map_get(&folding->fold->state, buf_slice(&path), NULL);
+}
+
+static bool active_is(const struct folding *folding, struct slice scope, struct slice name)
+{
+	struct slice value;
+
+	return there(folding, TAG_ACTIVE, scope, NO_NAME, &value) && slice_equal(value, name);
+}
+
+/* The first element of a profile's value is its base: [base, title, description]. */
+static struct slice base_in(struct slice value)
+{
+	uint8_t head = value.len > 1 ? value.data[1] : 0xa0;
+
+	if ((head & 0xe0) == 0xa0)
+		return slice_of(value.data + 2, head & 0x1f);
+	return slice_of(value.data + 3, value.data[2]); /* str 8: names are at most 63 bytes */
+}
+
+struct search {
+	struct event_decoder *decoder;
+	struct slice wanted;
+	uint64_t last;
+	bool found;
+};
+
+static enum status search_base(void *context, const struct map_entry *entry, struct error *err)
+{
+	struct search *search = context;
+
+	(void)err;
+	search->found = search->found || slice_equal(base_in(entry->value), search->wanted);
+	return STATUS_OK;
+}
+
+static enum status search_category(void *context, const struct map_entry *entry, struct error *err)
+{
+	struct search *search = context;
+	struct payload payload;
+	enum status status = payload_decode(search->decoder, EVENT_VARIABLE_SPECIFIED, entry->value,
+					    &payload, err);
+
+	if (!status && slice_equal(payload_get_text(&payload, FIELD_CATEGORY), search->wanted))
+		search->found = true;
+	return status;
+}
+
+static enum status search_generation(void *context, const struct map_entry *entry,
+				     struct error *err)
+{
+	struct search *search = context;
+
+	(void)err;
+	search->last = load_u64be(entry->path.data + entry->path.len - 8);
+	return STATUS_OK;
+}
+
+void folding_prefix(struct buf *ret, enum state_tag tag, struct slice a, struct slice b)
+{
+	state_path(ret, tag, (struct slice[]){ a, b }, b.len ? 2 : a.len ? 1 : 0);
+	buf_append_byte(ret, 0);
+}
+
+static enum status each(const struct folding *folding, enum state_tag tag, struct slice a,
+			map_visit visit, struct search *search)
+{
+	AUTO(buf_release) struct buf prefix = BUF_INIT;
+
+	folding_prefix(&prefix, tag, a, NO_NAME);
+	return map_each(&folding->fold->state, buf_slice(&prefix), visit, search, folding->err);
+}
+
+static void decoder_cleanup(struct event_decoder **decoder)
+{
+	event_decoder_free(*decoder);
+}
+
+static enum status environment_exists(const struct folding *folding, bool *ret)
+{
+	*ret = there(folding, TAG_ENVIRONMENT, folding_environment(folding), NO_NAME, NULL);
+	return STATUS_OK;
+}
+
+static enum status environment_absent(const struct folding *folding, bool *ret)
+{
+	*ret = !there(folding, TAG_ENVIRONMENT, folding_environment(folding), NO_NAME, NULL);
+	return STATUS_OK;
+}
+
+static enum status environment_inactive(const struct folding *folding, bool *ret)
+{
+	*ret = !active_is(folding, NO_NAME, folding_environment(folding));
+	return STATUS_OK;
+}
+
+static enum status environment_locked(const struct folding *folding, bool *ret)
+{
+	*ret = there(folding, TAG_LOCK, folding_environment(folding), NO_NAME, NULL);
+	return STATUS_OK;
+}
+
+static enum status key_generation(const struct folding *folding, bool *ret)
+{
+	struct search search = { .last = 0 };
+	enum status status =
+		each(folding, TAG_KEY, folding_environment(folding), search_generation, &search);
+
+	*ret = payload_get_uint(folding->payload, FIELD_GENERATION) == search.last + 1;
+	return status;
+}
+
+static enum status profile_exists(const struct folding *folding, bool *ret)
+{
+	const struct changes *changes = &folding->payload->field[FIELD_CHANGES].changes;
+
+	*ret = true;
+	if (folding->payload->type != EVENT_VARIABLES_CHANGED) {
+		*ret = there(folding, TAG_PROFILE, folding_environment(folding),
+			     folding_profile(folding), NULL);
+		return STATUS_OK;
+	}
+	for (size_t i = 0; i < changes->count && *ret; i++)
+		*ret = there(folding, TAG_PROFILE, folding_environment(folding),
+			     changes->entries[i].profile, NULL);
+	return STATUS_OK;
+}
+
+static enum status profile_absent(const struct folding *folding, bool *ret)
+{
+	*ret = !there(folding, TAG_PROFILE, folding_environment(folding), folding_profile(folding),
+		      NULL);
+	return STATUS_OK;
+}
+
+static enum status profile_inactive(const struct folding *folding, bool *ret)
+{
+	*ret = !active_is(folding, folding_environment(folding), folding_profile(folding));
+	return STATUS_OK;
+}
+
+static enum status base_exists(const struct folding *folding, bool *ret)
+{
+	*ret = !folding->payload->field[FIELD_BASE].present ||
+	       there(folding, TAG_PROFILE, folding_environment(folding),
+		     folding_text(folding, FIELD_BASE), NULL);
+	return STATUS_OK;
+}
+
+static enum status base_acyclic(const struct folding *folding, bool *ret)
+{
+	struct slice at = folding_text(folding, FIELD_BASE);
+	struct slice value;
+
+	/* Ends: what stands forms no circle, so a new one leads through the profile itself. */
+	*ret = true;
+	while (at.len && *ret) {
+		*ret = !slice_equal(at, folding_profile(folding)) &&
+		       there(folding, TAG_PROFILE, folding_environment(folding), at, &value);
+		if (*ret)
+			at = base_in(value);
+	}
+	return STATUS_OK;
+}
+
+static enum status base_unused(const struct folding *folding, bool *ret)
+{
+	struct search search = { .wanted = folding_profile(folding) };
+	enum status status =
+		each(folding, TAG_PROFILE, folding_environment(folding), search_base, &search);
+
+	*ret = !search.found;
+	return status;
+}
+
+static enum status category_exists(const struct folding *folding, bool *ret)
+{
+	bool specifies = folding->payload->type == EVENT_VARIABLE_SPECIFIED;
+
+	*ret = (specifies && !folding->payload->field[FIELD_CATEGORY].present) ||
+	       there(folding, TAG_CATEGORY,
+		     folding_text(folding, specifies ? FIELD_CATEGORY : FIELD_NAME), NO_NAME, NULL);
+	return STATUS_OK;
+}
+
+static enum status category_unused(const struct folding *folding, bool *ret)
+{
+	AUTO(decoder_cleanup) struct event_decoder *decoder = NULL;
+	struct search search = { .wanted = folding_text(folding, FIELD_NAME) };
+	enum status status = event_decoder_new(&decoder, folding->err);
+
+	search.decoder = decoder;
+	if (!status)
+		status = each(folding, TAG_SPECIFICATION, NO_NAME, search_category, &search);
+	*ret = !search.found;
+	return status;
+}
+
+static enum status specification_exists(const struct folding *folding, bool *ret)
+{
+	*ret = there(folding, TAG_SPECIFICATION, folding_text(folding, FIELD_KEY), NO_NAME, NULL);
+	return STATUS_OK;
+}
+
+static enum status variable_set(const struct folding *folding, bool *ret)
+{
+	const struct changes *changes = &folding->payload->field[FIELD_CHANGES].changes;
+
+	*ret = true;
+	for (size_t i = 0; i < changes->count && *ret; i++) {
+		const struct change *change = &changes->entries[i];
+
+		*ret = change->op != CHANGE_UNSET ||
+		       there_3(folding, TAG_VARIABLE, folding_environment(folding), change->profile,
+			       change->key);
+	}
+	return STATUS_OK;
+}
+
+static bool was_rejected(const struct fold *fold, uint64_t seq)
+{
+	for (size_t i = 0; i < fold->rejected_count; i++) {
+		if (seq >= fold->rejected[i].first_seq && seq <= fold->rejected[i].last_seq)
+			return true;
+	}
+	return false;
+}
+
+enum status folding_copied(const struct folding *folding, const struct change *copy,
+			   const struct change **ret)
+{
+	const struct read_event *event;
+	const struct changes *changes;
+	enum status status;
+
+	*ret = NULL;
+	if (copy->copy_seq >= folding->seq || was_rejected(folding->fold, copy->copy_seq))
+		return STATUS_OK;
+	status = event_reader_get(folding->targets, copy->copy_seq, &event, folding->err);
+	if (status)
+		return status;
+	changes = &event->decoded.event.payload.field[FIELD_CHANGES].changes;
+	if (event->decoded.event.payload.type != EVENT_VARIABLES_CHANGED ||
+	    copy->copy_index >= changes->count)
+		return STATUS_OK;
+	if (changes->entries[copy->copy_index].op == CHANGE_SET ||
+	    changes->entries[copy->copy_index].op == CHANGE_SEAL)
+		*ret = &changes->entries[copy->copy_index];
+	return STATUS_OK;
+}
+
+static enum status copy_target(const struct folding *folding, bool *ret)
+{
+	const struct changes *changes = &folding->payload->field[FIELD_CHANGES].changes;
+
+	*ret = true;
+	for (size_t i = 0; i < changes->count && *ret; i++) {
+		const struct change *target;
+		enum status status;
+
+		if (changes->entries[i].op != CHANGE_COPY)
+			continue;
+		status = folding_copied(folding, &changes->entries[i], &target);
+		if (status)
+			return status;
+		*ret = target != NULL;
+	}
+	return STATUS_OK;
+}
+
+static enum status target_older(const struct folding *folding, bool *ret)
+{
+	uint64_t target = payload_get_uint(folding->payload, FIELD_TARGET_SEQ);
+
+	*ret = target >= 1 && target < folding->seq;
+	return STATUS_OK;
+}
+
+static enum status database_exists(const struct folding *folding, bool *ret)
+{
+	*ret = there_3(folding, TAG_DATABASE, folding_environment(folding),
+		       folding_profile(folding), folding_text(folding, FIELD_NAME));
+	return STATUS_OK;
+}
+
+static enum status (*const rules[])(const struct folding *folding, bool *ret) = {
+	[RULE_ENVIRONMENT_EXISTS] = environment_exists,
+	[RULE_ENVIRONMENT_ABSENT] = environment_absent,
+	[RULE_ENVIRONMENT_INACTIVE] = environment_inactive,
+	[RULE_ENVIRONMENT_LOCKED] = environment_locked,
+	[RULE_KEY_GENERATION] = key_generation,
+	[RULE_PROFILE_EXISTS] = profile_exists,
+	[RULE_PROFILE_ABSENT] = profile_absent,
+	[RULE_PROFILE_INACTIVE] = profile_inactive,
+	[RULE_BASE_EXISTS] = base_exists,
+	[RULE_BASE_ACYCLIC] = base_acyclic,
+	[RULE_BASE_UNUSED] = base_unused,
+	[RULE_CATEGORY_EXISTS] = category_exists,
+	[RULE_CATEGORY_UNUSED] = category_unused,
+	[RULE_SPECIFICATION_EXISTS] = specification_exists,
+	[RULE_VARIABLE_SET] = variable_set,
+	[RULE_COPY_TARGET] = copy_target,
+	[RULE_TARGET_OLDER] = target_older,
+	[RULE_DATABASE_EXISTS] = database_exists,
+};
+
+enum status folding_keeps(const struct folding *folding, enum apply_rule rule, bool *ret)
+{
+	return rules[rule](folding, ret);
+}
