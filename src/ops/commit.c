@@ -102,18 +102,29 @@ static bool is_unlock(const struct plan *plan)
 	return plan->payload_count == 1 && plan->payloads[0]->type == EVENT_ENVIRONMENT_UNLOCKED;
 }
 
-static enum status refuse_locked(const struct environment *environment, struct error *err)
+/* Who locked it, when, and until when: the event of the lock says so. */
+static enum status refuse_locked(struct session *session, const struct environment *environment,
+				 struct error *err)
 {
-	char until[32];
+	char since[32], until[32];
+	const struct read_event *lock;
+	struct slice actor;
+	enum status status = session_event(session, environment->lock_seq, &lock, err);
 
+	if (status)
+		return status;
+	text_from_time_ms(lock->decoded.event.time_ms, since);
 	if (environment->until_ms)
 		text_from_time_ms(environment->until_ms, until);
+	actor = session_actor(session, &lock->decoded.event);
 	return error_hint(
 		err,
 		error_set(err, STATUS_DENIED,
-			  "environment '" SLICE_FMT "' is locked%s%s (event %" PRIu64 ")",
+			  "environment '" SLICE_FMT "' is locked%s%s, by " SLICE_FMT
+			  " at %s (event %" PRIu64 ")",
 			  SLICE_ARG(environment->name), environment->until_ms ? " until " : "",
-			  environment->until_ms ? until : "", environment->seq),
+			  environment->until_ms ? until : "", SLICE_ARG(actor), since,
+			  environment->lock_seq),
 		"lift the lock: provenv env unlock " SLICE_FMT, SLICE_ARG(environment->name));
 }
 
@@ -131,7 +142,7 @@ static enum status allow(struct writing *writing, struct slice name, bool may_as
 		return status;
 	if (environment.locked && !is_unlock(&writing->plan) &&
 	    (environment.until_ms == 0 || environment.until_ms > writing->now_ms))
-		return refuse_locked(&environment, err);
+		return refuse_locked(session, &environment, err);
 	/* A plan that changes nothing needs no confirmation. */
 	if (!environment.is_protected || session->options->dry_run)
 		return STATUS_OK;
@@ -288,6 +299,17 @@ static enum status read_again(struct session *session, struct error *err)
 	return STATUS_OK;
 }
 
+/* The log cannot grow while this process reads it, and from here on nothing is read. */
+static enum status append_alone(struct session *session, const struct store_command *command,
+				struct store_receipt *ret, struct error *err)
+{
+	uint64_t size = session->log->size;
+
+	projection_pause(session->projection);
+	session->log = NULL;
+	return store_append(session->store, &session->signer, size, command, ret, err);
+}
+
 static enum status append(struct writing *writing, struct outcome *ret, struct error *err)
 {
 	struct session *session = writing->session;
@@ -312,8 +334,7 @@ static enum status append(struct writing *writing, struct outcome *ret, struct e
 	if (!status && fault_point("commit.sealed"))
 		status = error_set(err, STATUS_IO, "cannot append after sealing");
 	if (!status)
-		status = store_append(session->store, &session->signer, session->log->size,
-				      &command, &receipt, err);
+		status = append_alone(session, &command, &receipt, err);
 	if (status) {
 		secrets_withdraw(session, plan, writing->command_id, status);
 		return status;
@@ -413,7 +434,7 @@ static enum status plan_again(struct writing *writing, uint64_t planned_at, stru
 {
 	enum status status;
 
-	if (writing->session->log->size == planned_at)
+	if (writing->session->point.seq == planned_at)
 		return STATUS_OK;
 	status = make_plan(writing, err);
 	return status ? status : check_policy(writing, false, err);
@@ -423,7 +444,7 @@ static enum status plan_again(struct writing *writing, uint64_t planned_at, stru
 static enum status carry_out(struct writing *writing, struct outcome *ret, struct error *err)
 {
 	struct session *session = writing->session;
-	uint64_t first, planned_at = session->log->size;
+	uint64_t first, planned_at = session->point.seq;
 	enum status status = read_again(session, err);
 
 	if (!status)

@@ -30,12 +30,13 @@ struct outcome {
 };
 
 /*
- * Run @decide and append what it planned.
+ * Run @decide and append what it planned. After a failure the session may only be closed.
  *
  * DENIED       a touched environment is locked
  * UNCONFIRMED  a touched environment is protected and reason or confirmation lacks; or the clock is
- * far off CONFLICT     --if-head does not hold, the active pair moved, or the command id has other
- * content LOCKED, WRONG_KEY, IO and whatever @decide answers
+ *              far off
+ * CONFLICT     --if-head does not hold, the active pair moved, or the command id has other content
+ * LOCKED, WRONG_KEY, IO and whatever @decide answers
  */
 enum status commit(struct session *session, decide_fn decide, const void *args, struct outcome *ret,
 		   struct error *err);

@@ -28,12 +28,15 @@
 
 #include "base/banned.h"
 
+#define CHANGE_SPECIFICATION "change its specification first: provenv spec set KEY"
+
 struct compensation {
 	struct session *session;
 	struct plan *plan;
 	const struct diff *diff; /* from now to the goal */
 	const struct state_view *goal;
-	bool check_values; /* refuse values that violate the present specification */
+	bool check_values;   /* refuse values that violate the specification in force then */
+	const char *way_out; /* what to do about one that does */
 	struct error *err;
 };
 
@@ -140,26 +143,44 @@ static enum status put_active(struct compensation *comp, const struct diff_entry
 	return put_in_environment(comp, EVENT_PROFILE_SWITCHED, entry, name);
 }
 
+/* The specification in force afterwards, which may come back or go with the value; NULL: none. */
+static enum status specification_then(struct compensation *comp, struct slice key,
+				      const struct payload **ret)
+{
+	struct diff_entry like = { .kind = PLAN_SPECIFICATION, .key = key };
+	const struct diff_entry *entry = diff_find(comp->diff, &like);
+	struct definition definition;
+	enum status status;
+
+	*ret = NULL;
+	if (entry) {
+		if (entry->after)
+			*ret = ((const struct definition *)entry->after)->payload;
+		return STATUS_OK;
+	}
+	status = state_specification(&comp->session->view, key, &definition, comp->err);
+	if (!status)
+		*ret = definition.payload;
+	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
 static enum status check_value(struct compensation *comp, const struct variable *variable)
 {
-	struct definition specification;
+	const struct payload *specification;
 	struct variable_value value;
 	enum status status;
 
 	if (!comp->check_values || variable->sealed)
 		return STATUS_OK;
-	status =
-		state_specification(&comp->session->view, variable->key, &specification, comp->err);
-	if (status == STATUS_NOT_FOUND)
-		return STATUS_OK;
+	status = specification_then(comp, variable->key, &specification);
+	if (status || !specification)
+		return status;
+	status = state_value(comp->goal, variable, &value, comp->err);
 	if (!status)
-		status = state_value(comp->goal, variable, &value, comp->err);
-	if (!status)
-		status = value_check(specification.payload, value.text, comp->err);
+		status = value_check(specification, value.text, comp->err);
 	if (status == STATUS_INVALID)
-		return error_hint(
-			comp->err, status,
-			"the old value no longer fits; --force puts it back all the same");
+		return error_hint(comp->err, status, "the old value no longer fits; %s",
+				  comp->way_out);
 	return status;
 }
 
@@ -350,6 +371,7 @@ enum status decide_rollback(struct session *session, const void *rollback_args, 
 		/* A whole store brings its specifications back with its values. */
 		.check_values = !args->force &&
 				(args->environment.len || args->profile.len || args->only.len),
+		.way_out = "--force puts it back all the same",
 		.err = err,
 	};
 	enum status status = session_ref(session, args->to, &point, err);
@@ -388,6 +410,7 @@ enum status decide_restore(struct session *session, const void *restore_args, st
 				     .diff = &diff,
 				     .goal = &then,
 				     .check_values = true,
+				     .way_out = CHANGE_SPECIFICATION,
 				     .err = err };
 	enum status status = text_is_key(args->key)
 				     ? session_ref(session, args->from, &point, err)
@@ -477,6 +500,7 @@ enum status decide_revert(struct session *session, const void *revert_args, stru
 				     .diff = &reversed,
 				     .goal = &before,
 				     .check_values = true,
+				     .way_out = CHANGE_SPECIFICATION,
 				     .err = err };
 	struct ref_point point;
 	uint64_t first, last;

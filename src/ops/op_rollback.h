@@ -33,7 +33,10 @@ struct restore_args {
 	const char *from; /* REF */
 };
 
-/* Set the key of the session's profile to what it was. NOT_FOUND: it was not set then. */
+/*
+ * Set the key of the session's profile to what it was.
+ * NOT_FOUND  it was not set then; INVALID  the old value violates the present specification
+ */
 enum status decide_restore(struct session *session, const void *restore_args, struct plan *plan,
 			   struct error *err);
 
@@ -46,6 +49,7 @@ struct revert_args {
  *
  * CONFLICT  what it changed was changed again since; the text names the first
  * DENIED    it changed nothing that can be reverted (a lock, the store's creation); or feasible.h
+ * INVALID   an old value violates the specification that would be in force
  */
 enum status decide_revert(struct session *session, const void *revert_args, struct plan *plan,
 			  struct error *err);

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/bytes.h"
@@ -42,6 +43,18 @@ static const void *item(const struct list *list, size_t i)
 typedef struct slice (*name_fn)(const void *item);
 typedef enum status (*same_fn)(struct differ *differ, const void *before, const void *after,
 			       bool *ret);
+
+static int compare_entries(const void *left, const void *right)
+{
+	const struct diff_entry *a = left, *b = right;
+	int order = (a->kind > b->kind) - (a->kind < b->kind);
+
+	if (!order)
+		order = slice_compare(a->environment, b->environment);
+	if (!order)
+		order = slice_compare(a->profile, b->profile);
+	return order ? order : slice_compare(a->key, b->key);
+}
 
 static enum status add(struct differ *differ, const struct diff_entry *entry)
 {
@@ -433,6 +446,8 @@ enum status state_diff(struct session *session, const struct state_view *before,
 	}
 	if (!status)
 		status = diff_environments(&differ);
+	if (!status && ret->count)
+		qsort(ret->entries, ret->count, sizeof(*ret->entries), compare_entries);
 	return status;
 }
 
@@ -449,15 +464,9 @@ enum status profile_diff(struct session *session, const struct diff_side *before
 
 const struct diff_entry *diff_find(const struct diff *diff, const struct diff_entry *like)
 {
-	for (size_t i = 0; i < diff->count; i++) {
-		const struct diff_entry *entry = &diff->entries[i];
-
-		if (entry->kind == like->kind && slice_equal(entry->key, like->key) &&
-		    slice_equal(entry->environment, like->environment) &&
-		    slice_equal(entry->profile, like->profile))
-			return entry;
-	}
-	return NULL;
+	if (diff->count == 0)
+		return NULL;
+	return bsearch(like, diff->entries, diff->count, sizeof(*diff->entries), compare_entries);
 }
 
 /* One side of an entry in words. */

@@ -11,7 +11,7 @@
 struct diff_scope {
 	struct slice environment;
 	struct slice profile; /* needs environment */
-	struct slice only;    /* glob over keys: variables (and, store-wide, specifications) only */
+	struct slice only;    /* glob over keys: variables only */
 };
 
 /*
@@ -30,7 +30,7 @@ struct diff_entry {
 };
 
 struct diff {
-	struct diff_entry *entries; /* grouped by kind, then in byte order */
+	struct diff_entry *entries; /* by kind, environment, profile and key, each thing once */
 	size_t count;
 };
 

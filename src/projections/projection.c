@@ -511,7 +511,7 @@ enum status projection_open(struct store *store, struct projection **ret, struct
 	return STATUS_OK;
 }
 
-static void end_reading(struct projection *projection)
+void projection_pause(struct projection *projection)
 {
 	db_rollback(projection->db); /* it only read */
 	close_snapshot(projection);
@@ -523,7 +523,7 @@ enum status projection_refresh(struct projection *projection, struct error *err)
 	struct error reason = ERROR_INIT;
 	enum status status;
 
-	end_reading(projection);
+	projection_pause(projection);
 	status = catch_up(projection, &why, &reason);
 	if (!status && why != REBUILT_NO) {
 		projection->damaged = true;
@@ -552,7 +552,7 @@ enum status projection_rebuild(struct projection *projection, struct error *err)
 {
 	enum status status;
 
-	end_reading(projection);
+	projection_pause(projection);
 	close_db(projection);
 	status = projection->in_memory ? build_in_memory(projection, err)
 				       : rebuild_file(projection, err);

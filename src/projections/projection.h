@@ -46,6 +46,12 @@ enum status projection_open(struct store *store, struct projection **ret, struct
 enum status projection_refresh(struct projection *projection, struct error *err);
 
 /*
+ * Let go of what is being read, so that the log may grow. As after a failed projection_refresh(),
+ * which is also the way back.
+ */
+void projection_pause(struct projection *projection);
+
+/*
  * Throw the generation away and build a new one; used after damage was met. When another process
  * built one meanwhile, that one is taken. After a failure as projection_refresh().
  */
