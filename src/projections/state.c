@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "projections/db.h"
 #include "projections/projection.h"
+#include "projections/row_check.h"
 #include "projections/tables.h"
 #include "store/event.h"
 #include "store/event_codec.h"
@@ -31,7 +32,9 @@ static struct db *db_of(const struct state_view *view)
 static enum status get(const struct state_view *view, enum state_tag tag, const struct cell *keys,
 		       struct table_row *ret, struct error *err)
 {
-	return table_get(db_of(view), tag, keys, view->at, view->arena, ret, err);
+	enum status status = table_get(db_of(view), tag, keys, view->at, view->arena, ret, err);
+
+	return status ? status : row_check(view->projection, tag, ret, err);
 }
 
 /* Rows of a walk, copied into the arena. */
@@ -71,8 +74,13 @@ static enum status collect(const struct state_view *view, enum state_tag tag,
 			   const struct cell *keys, unsigned key_count, struct rows *ret,
 			   struct error *err)
 {
+	enum status status;
+
 	*ret = (struct rows){ .arena = view->arena };
-	return table_each(db_of(view), tag, keys, key_count, view->at, rows_visit, ret, err);
+	status = table_each(db_of(view), tag, keys, key_count, view->at, rows_visit, ret, err);
+	for (size_t i = 0; i < ret->count && !status; i++)
+		status = row_check(view->projection, tag, &ret->items[i], err);
+	return status;
 }
 
 static enum status active_of(const struct state_view *view, struct slice scope, struct slice *ret,
@@ -254,54 +262,8 @@ enum status state_variables(const struct state_view *view, struct slice environm
 	return STATUS_OK;
 }
 
-/* What the tables that keep a whole payload keep it as, and which of its fields are the key. */
-struct definition_table {
-	enum state_tag tag;
-	enum event_type type;
-	unsigned column;
-	enum event_field keys[TABLE_KEYS_MAX];
-};
-
-static const struct definition_table categories = {
-	TAG_CATEGORY, EVENT_CATEGORY_DEFINED, CATEGORY_DEFINITION, { FIELD_NAME }
-};
-static const struct definition_table specifications = {
-	TAG_SPECIFICATION, EVENT_VARIABLE_SPECIFIED, SPECIFICATION_DEFINITION, { FIELD_KEY }
-};
-static const struct definition_table databases = {
-	TAG_DATABASE,
-	EVENT_DATABASE_ATTACHED,
-	DATABASE_DEFINITION,
-	{ FIELD_ENVIRONMENT, FIELD_PROFILE, FIELD_NAME }
-};
-static const struct definition_table environment_keys = {
-	TAG_KEY, EVENT_ENVIRONMENT_KEYED, KEY_DEFINITION, { FIELD_NAME, FIELD_GENERATION }
-};
-
-/* Is the row what the event that put it in force says? */
-static bool definition_agrees(const struct definition_table *table, const struct table_row *row,
-			      const struct decoded_event *event)
-{
-	const struct payload *payload = &event->event.payload;
-
-	if (payload->type != table->type ||
-	    !slice_equal(event->payload_bytes, row->column[table->column].bytes))
-		return false;
-	for (unsigned i = 0; i < table_key_count(table->tag); i++) {
-		enum event_field field = table->keys[i];
-		bool equal =
-			field == FIELD_GENERATION
-				? payload_get_uint(payload, field) == (uint64_t)row->key[i].number
-				: slice_equal(payload_get_text(payload, field), row->key[i].bytes);
-
-		if (!equal)
-			return false;
-	}
-	return true;
-}
-
-static enum status fill_definition(const struct state_view *view,
-				   const struct definition_table *table,
+/* A row of a table that keeps a whole payload, which row_check() found to be its event's. */
+static enum status fill_definition(const struct state_view *view, unsigned column,
 				   const struct table_row *row, struct definition *ret,
 				   struct error *err)
 {
@@ -310,43 +272,41 @@ static enum status fill_definition(const struct state_view *view,
 	enum status status =
 		event_reader_get(projection_reader(view->projection), row->from_seq, &event, err);
 
-	if (status && status != STATUS_NOT_FOUND)
-		return status;
-	if (status || !definition_agrees(table, row, &event->decoded)) {
-		projection_mark_damaged(view->projection);
-		return error_set(err, STATUS_CORRUPT,
-				 "state: a row of table %s contradicts event %" PRIu64,
-				 state_tag_name(table->tag), row->from_seq);
-	}
-	status = payload_clone(view->arena, &event->decoded.event.payload, &payload, err);
+	if (!status)
+		status = payload_clone(view->arena, &event->decoded.event.payload, &payload, err);
 	if (status)
 		return status;
 	*ret = (struct definition){ .payload = payload,
-				    .bytes = row->column[table->column].bytes,
+				    .bytes = row->column[column].bytes,
 				    .seq = row->from_seq };
 	return STATUS_OK;
 }
 
-static enum status get_definition(const struct state_view *view,
-				  const struct definition_table *table, const struct cell *keys,
-				  struct definition *ret, struct error *err)
+/* Where the tables that keep a whole payload keep it. */
+static unsigned definition_column(enum state_tag tag)
+{
+	return tag == TAG_SPECIFICATION ? SPECIFICATION_DEFINITION : 0;
+}
+
+static enum status get_definition(const struct state_view *view, enum state_tag tag,
+				  const struct cell *keys, struct definition *ret,
+				  struct error *err)
 {
 	struct table_row row;
-	enum status status = get(view, table->tag, keys, &row, err);
+	enum status status = get(view, tag, keys, &row, err);
 
-	return status ? status : fill_definition(view, table, &row, ret, err);
+	return status ? status : fill_definition(view, definition_column(tag), &row, ret, err);
 }
 
 /* NOLINTNEXTLINE(readability-function-size): a question in full, and where its answer goes */
-static enum status collect_definitions(const struct state_view *view,
-				       const struct definition_table *table,
+static enum status collect_definitions(const struct state_view *view, enum state_tag tag,
 				       const struct cell *keys, unsigned key_count,
 				       struct definition **ret, size_t *ret_count,
 				       struct error *err)
 {
 	struct definition *items;
 	struct rows rows;
-	enum status status = collect(view, table->tag, keys, key_count, &rows, err);
+	enum status status = collect(view, tag, keys, key_count, &rows, err);
 
 	if (status)
 		return status;
@@ -354,7 +314,8 @@ static enum status collect_definitions(const struct state_view *view,
 	if (!items)
 		return error_no_memory(err);
 	for (size_t i = 0; i < rows.count; i++) {
-		status = fill_definition(view, table, &rows.items[i], &items[i], err);
+		status = fill_definition(view, definition_column(tag), &rows.items[i], &items[i],
+					 err);
 		if (status)
 			return status;
 	}
@@ -366,25 +327,25 @@ static enum status collect_definitions(const struct state_view *view,
 enum status state_category(const struct state_view *view, struct slice name, struct definition *ret,
 			   struct error *err)
 {
-	return get_definition(view, &categories, &(struct cell){ .bytes = name }, ret, err);
+	return get_definition(view, TAG_CATEGORY, &(struct cell){ .bytes = name }, ret, err);
 }
 
 enum status state_categories(const struct state_view *view, struct definition **ret,
 			     size_t *ret_count, struct error *err)
 {
-	return collect_definitions(view, &categories, NULL, 0, ret, ret_count, err);
+	return collect_definitions(view, TAG_CATEGORY, NULL, 0, ret, ret_count, err);
 }
 
 enum status state_specification(const struct state_view *view, struct slice key,
 				struct definition *ret, struct error *err)
 {
-	return get_definition(view, &specifications, &(struct cell){ .bytes = key }, ret, err);
+	return get_definition(view, TAG_SPECIFICATION, &(struct cell){ .bytes = key }, ret, err);
 }
 
 enum status state_specifications(const struct state_view *view, struct definition **ret,
 				 size_t *ret_count, struct error *err)
 {
-	return collect_definitions(view, &specifications, NULL, 0, ret, ret_count, err);
+	return collect_definitions(view, TAG_SPECIFICATION, NULL, 0, ret, ret_count, err);
 }
 
 enum status state_databases(const struct state_view *view, struct slice environment,
@@ -393,7 +354,7 @@ enum status state_databases(const struct state_view *view, struct slice environm
 {
 	struct cell keys[] = { cell_text(environment), cell_text(profile) };
 
-	return collect_definitions(view, &databases, keys, 2, ret, ret_count, err);
+	return collect_definitions(view, TAG_DATABASE, keys, 2, ret, ret_count, err);
 }
 
 enum status state_environment_key(const struct state_view *view, struct slice environment,
@@ -405,8 +366,8 @@ enum status state_environment_key(const struct state_view *view, struct slice en
 	enum status status;
 
 	if (generation)
-		return get_definition(view, &environment_keys, keys, ret, err);
-	status = collect_definitions(view, &environment_keys, keys, 1, &all, &count, err);
+		return get_definition(view, TAG_KEY, keys, ret, err);
+	status = collect_definitions(view, TAG_KEY, keys, 1, &all, &count, err);
 	if (status)
 		return status;
 	if (count == 0)

@@ -2,7 +2,9 @@
  * Typed questions to the state, at any event.
  *
  * Everything returned lives in the arena of the view. A missing thing is NOT_FOUND without a text:
- * the caller knows what to say and what to suggest.
+ * the caller knows what to say and what to suggest. Each row that answers is compared with the
+ * event that put it in force (a variable's in state_value()): CORRUPT, and the projection marked
+ * damaged, when it says something else.
  */
 #ifndef PROVENV_PROJECTIONS_STATE_H
 #define PROVENV_PROJECTIONS_STATE_H
@@ -53,11 +55,7 @@ struct variable {
 	bool expand;
 };
 
-/*
- * A definition in force: category, specification, database, environment key. Defaults are values
- * and secrets are sealed to keys, so it is checked against the log as variables are: CORRUPT and
- * the projection marked damaged when the row contradicts its event.
- */
+/* A definition in force: category, specification, database, environment key. */
 struct definition {
 	const struct payload *payload; /* of the event that defined it */
 	struct slice bytes;            /* its encoding */

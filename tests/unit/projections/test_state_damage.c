@@ -246,6 +246,81 @@ static void test_flipped_definitions(void **state)
 	}
 }
 
+/* What decides who may write where: protection, locks, what is active, what a profile rests on. */
+static void standing_scene(struct scene *scene)
+{
+	struct payload titled = profile_event(EVENT_PROFILE_CHANGED, "dev", "q", "p");
+
+	assert_int_equal(commit_dev(scene), 3);
+	assert_int_equal(commit_one(scene, environment_changed("dev", true)), 4);
+	assert_int_equal(commit_one(scene, environment_locked("dev", 5000)), 5);
+	assert_int_equal(commit_one(scene, profile_event(EVENT_PROFILE_CREATED, "dev", "q", NULL)),
+			 6);
+	assert_int_equal(commit_one(scene, titled), 7);
+	assert_int_equal(commit_one(scene, profile_event(EVENT_PROFILE_SWITCHED, "dev", "q", NULL)),
+			 8);
+	assert_int_equal(commit_one(scene, environment_created("prod", "main")), 9);
+	assert_int_equal(commit_one(scene, named(EVENT_ENVIRONMENT_SWITCHED, "prod")), 10);
+	look(scene);
+}
+
+static enum status ask_standing(struct scene *scene)
+{
+	struct state_view view = view_now(scene);
+	struct environment *environments;
+	struct profile *profiles;
+	size_t count;
+	enum status status = state_environments(&view, &environments, &count, NULL);
+
+	for (size_t i = 0; i < count && !status; i++) {
+		size_t profile_count;
+
+		status = state_profiles(&view, environments[i].name, &profiles, &profile_count,
+					NULL);
+	}
+	return status;
+}
+
+static void test_flipped_standing(void **state)
+{
+	static const char *const sql[] = {
+		"UPDATE environment SET protected = 0 WHERE from_seq = 4",
+		"UPDATE environment SET protected = 1 WHERE name = 'prod'",
+		"UPDATE environment SET name = 'prox' WHERE name = 'prod'",
+		"UPDATE environment SET title = x'80' WHERE name = 'prod'",
+		"UPDATE environment SET description = x'80' WHERE name = 'prod'",
+		"UPDATE environment SET from_seq = 8 WHERE name = 'prod'",
+		"UPDATE environment SET from_seq = 0 WHERE name = 'prod'",
+		"UPDATE lock SET until_ms = 1",
+		"UPDATE lock SET environment = 'prod'",
+		"UPDATE lock SET from_seq = 4",
+		"UPDATE active SET name = 'dev' WHERE environment = '' AND from_seq = 10",
+		"UPDATE active SET name = 'p' WHERE environment = 'dev' AND from_seq = 8",
+		"UPDATE active SET name = 'p' WHERE environment = 'prod'",
+		"UPDATE active SET from_seq = 9 WHERE environment = '' AND from_seq = 10",
+		"UPDATE active SET gone = 0, from_seq = 10 WHERE environment = 'prod'",
+		"UPDATE profile SET base = '' WHERE from_seq = 7",
+		"UPDATE profile SET base = 'p' WHERE environment = 'prod'",
+		"UPDATE profile SET name = 'mail' WHERE environment = 'prod'",
+		"UPDATE profile SET environment = 'dev' WHERE environment = 'prod'",
+		"UPDATE profile SET title = x'80' WHERE from_seq = 7",
+		"UPDATE profile SET description = x'80' WHERE from_seq = 7",
+		"UPDATE profile SET from_seq = 8 WHERE from_seq = 7",
+	};
+	struct scene *scene = *state;
+
+	standing_scene(scene);
+	assert_int_equal(ask_standing(scene), STATUS_OK);
+	for (size_t i = 0; i < sizeof(sql) / sizeof(sql[0]); i++) {
+		flip(scene, sql[i]);
+		if (ask_standing(scene) != STATUS_CORRUPT)
+			fail_msg("%s: taken for true", sql[i]);
+		assert_true(projection_damaged(scene->projection));
+		mend(scene);
+		assert_int_equal(ask_standing(scene), STATUS_OK);
+	}
+}
+
 /* --- what SQLite itself says ------------------------------------------------------------------ */
 
 static void test_missing_table(void **state)
@@ -276,9 +351,8 @@ static void test_missing_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_flipped_variables),
-		TEST(test_variable_that_moved),
-		TEST(test_flipped_definitions),
+		TEST(test_flipped_variables),   TEST(test_variable_that_moved),
+		TEST(test_flipped_definitions), TEST(test_flipped_standing),
 		TEST(test_missing_table),
 	};
 
