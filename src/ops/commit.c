@@ -517,6 +517,9 @@ static enum status answer(struct writing *writing, uint64_t first, struct outcom
 	enum status status =
 		first ? repeat(writing, first, ret, err) : check_if_head(writing->session, err);
 
+	/* What cannot be grouped is refused here as it would be there. */
+	if (!status && !first)
+		status = plan_group_variables(&writing->plan, err);
 	ret->unchanged = first || plan_is_empty(&writing->plan);
 	return status;
 }

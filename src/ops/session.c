@@ -288,10 +288,25 @@ static enum status any_enrolled(struct session *session, const char *dir, struct
 	return status;
 }
 
+/* The key called @own when it is enrolled, else another that is. */
+static enum status any_signer(struct session *session, const char *dir, const char *own,
+			      struct error *err)
+{
+	enum status status = signer_load(dir, own, &session->signer, err);
+
+	if (status && status != STATUS_NOT_FOUND)
+		return status;
+	if (!status && registry_find(store_registry(session->store), session->signer.key_id))
+		return STATUS_OK;
+	signer_release(&session->signer);
+	return any_enrolled(session, dir, err);
+}
+
 enum status session_signer(struct session *session, struct error *err)
 {
 	const char *name = session->options->key_name;
 	AUTO(buf_release) struct buf dir = BUF_INIT;
+	struct error tried = ERROR_INIT; /* a key that is not there may lead to another */
 	char own[KEY_NAME_BYTES_MAX + 1];
 	enum status status;
 
@@ -301,19 +316,16 @@ enum status session_signer(struct session *session, struct error *err)
 	if (status)
 		return status;
 	paths_default_key_name(own);
-	status = signer_load(buf_str(&dir), name ? name : own, &session->signer, err);
-	if (!name &&
-	    (status == STATUS_NOT_FOUND ||
-	     (!status && !registry_find(store_registry(session->store), session->signer.key_id)))) {
-		signer_release(&session->signer);
-		status = any_enrolled(session, buf_str(&dir), err);
-	}
+	status = name ? signer_load(buf_str(&dir), name, &session->signer, &tried)
+		      : any_signer(session, buf_str(&dir), own, &tried);
 	if (status == STATUS_NOT_FOUND)
 		return error_hint(err,
 				  error_set(err, STATUS_WRONG_KEY, "no signing key '%s' in %s",
 					    name ? name : own, buf_str(&dir)),
 				  "bring the key file that this store was made with, "
 				  "or name another with --as");
+	if (status && err)
+		*err = tried;
 	if (status)
 		return status;
 	if (registry_find(store_registry(session->store), session->signer.key_id))

@@ -75,8 +75,11 @@ static inline int ops_setup_with(void **state, const char *catalogue)
 	struct ops_fixture *fixture = calloc(1, sizeof(*fixture));
 	void *dir = NULL;
 
-	if (!fixture || scratch_setup(&dir))
+	if (!fixture || scratch_setup(&dir)) {
+		free(fixture);
+		free(dir);
 		return -1;
+	}
 	memcpy(fixture->dir, dir, SCRATCH_PATH_MAX);
 	free(dir);
 	*state = fixture;
@@ -148,6 +151,8 @@ static inline struct outcome ops_do(struct ops_fixture *fixture, decide_fn decid
 
 	if (ops_try(fixture, decide, args, &outcome, &err))
 		fail_msg("commit: %s", err.text);
+	/* Success says nothing. */
+	assert_string_equal(err.text, "");
 	return outcome;
 }
 
