@@ -43,14 +43,9 @@ static const struct {
 	const char *name;
 	int action;
 } actions[] = {
-	{ "crash",  ACTION_CRASH },
-        { "stop",   ACTION_STOP  },
-        { "EIO",    EIO          },
-	{ "ENOSPC", ENOSPC       },
-        { "EINTR",  EINTR        },
-        { "EACCES", EACCES       },
-	{ "EDQUOT", EDQUOT       },
-        { "ENOMEM", ENOMEM       },
+	{ "crash", ACTION_CRASH }, { "stop", ACTION_STOP }, { "EIO", EIO },
+	{ "ENOSPC", ENOSPC },      { "EINTR", EINTR },      { "EACCES", EACCES },
+	{ "EDQUOT", EDQUOT },      { "ENOMEM", ENOMEM },
 };
 
 static pthread_mutex_t armed_lock = PTHREAD_MUTEX_INITIALIZER;

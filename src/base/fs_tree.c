@@ -275,12 +275,9 @@ static const struct {
 	uint32_t magic;
 	const char *kind;
 } unfit_kinds[] = {
-	{ NFS_SUPER_MAGIC,       "nfs"     },
-        { CIFS_SUPER_MAGIC,      "cifs"    },
-	{ SMB_SUPER_MAGIC,       "cifs"    },
-        { SMB2_SUPER_MAGIC,      "cifs"    },
-	{ V9FS_MAGIC,            "9p"      },
-        { OVERLAYFS_SUPER_MAGIC, "overlay" },
+	{ NFS_SUPER_MAGIC, "nfs" },  { CIFS_SUPER_MAGIC, "cifs" },
+	{ SMB_SUPER_MAGIC, "cifs" }, { SMB2_SUPER_MAGIC, "cifs" },
+	{ V9FS_MAGIC, "9p" },        { OVERLAYFS_SUPER_MAGIC, "overlay" },
 };
 
 const char *fs_unfit_kind(const char *path)

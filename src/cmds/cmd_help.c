@@ -241,12 +241,12 @@ static enum status cmd_help(struct invocation *inv, struct error *err)
 
 const struct command commands_help[] = {
 	{
-         .group = "help",
-         .operands = "[COMMAND [VERB]]",
-         .operands_max = 2,
-         .summary = "explain a command, or list all",
-         .example = "provenv help env switch",
-         .run = cmd_help,
-	 },
+		.group = "help",
+		.operands = "[COMMAND [VERB]]",
+		.operands_max = 2,
+		.summary = "explain a command, or list all",
+		.example = "provenv help env switch",
+		.run = cmd_help,
+	},
 	{ .group = NULL },
 };

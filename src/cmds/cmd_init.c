@@ -87,15 +87,16 @@ static const enum option_id init_options[] = { OPTION_CATALOGUE, OPTION_GLOBAL, 
 
 const struct command commands_init[] = {
 	{
-         .group = "init",
-         .operands = "",
-         .options = init_options,
-         .summary = "make a store here, with environments, a profile each, and your key",
-         .details =
+		.group = "init",
+		.operands = "",
+		.options = init_options,
+		.summary = "make a store here, with environments, a profile each, and your key",
+		.details =
 			"Makes ./.provenv unless --store, $PROVENV_STORE or --global say otherwise, and "
 			"the signing key USER@HOST if there is none. With --catalogue, the environments, "
-			"databases, categories and specifications of a JSON file come with it.", .example = "provenv init --catalogue docs/examples/catalogue.json",
-         .run = cmd_init,
-	 },
+			"databases, categories and specifications of a JSON file come with it.",
+		.example = "provenv init --catalogue docs/examples/catalogue.json",
+		.run = cmd_init,
+	},
 	{ .group = NULL },
 };

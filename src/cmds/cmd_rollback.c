@@ -107,40 +107,42 @@ static const enum option_id restore_options[] = { OPTION_FROM, OPTION_END };
 
 const struct command commands_rollback[] = {
 	{
-         .group = "restore",
-         .operands = "KEY",
-         .operands_min = 1,
-         .operands_max = 1,
-         .flags = COMMAND_WRITES | COMMAND_PROFILE,
-         .options = restore_options,
-         .summary = "set one variable to what it was",
-         .example = "provenv restore TRADING_MODE --from @-1h",
-         .run = cmd_restore,
-	 },
+		.group = "restore",
+		.operands = "KEY",
+		.operands_min = 1,
+		.operands_max = 1,
+		.flags = COMMAND_WRITES | COMMAND_PROFILE,
+		.options = restore_options,
+		.summary = "set one variable to what it was",
+		.example = "provenv restore TRADING_MODE --from @-1h",
+		.run = cmd_restore,
+	},
 	{
-         .group = "rollback",
-         .operands = "",
-         .flags = COMMAND_WRITES | COMMAND_PROFILE,
-         .options = rollback_options,
-         .summary = "make a past state current again",
-         .details =
+		.group = "rollback",
+		.operands = "",
+		.flags = COMMAND_WRITES | COMMAND_PROFILE,
+		.options = rollback_options,
+		.summary = "make a past state current again",
+		.details =
 			"The whole store; with -e one environment, with -p one profile, with --only "
 			"the variables that match a pattern. History is not rewritten: the "
 			"changes back are new events, listed one by one. Keys and locks stay as "
-			"they are. See the plan first with -n.", .example = "provenv rollback --to @2026-01-02T03:04:05Z -n",
-         .run = cmd_rollback,
-	 },
+			"they are. See the plan first with -n.",
+		.example = "provenv rollback --to @2026-01-02T03:04:05Z -n",
+		.run = cmd_rollback,
+	},
 	{
-         .group = "revert",
-         .operands = "SEQ",
-         .operands_min = 1,
-         .operands_max = 1,
-         .flags = COMMAND_WRITES,
-         .summary = "undo one command by its opposite",
-         .details =
+		.group = "revert",
+		.operands = "SEQ",
+		.operands_min = 1,
+		.operands_max = 1,
+		.flags = COMMAND_WRITES,
+		.summary = "undo one command by its opposite",
+		.details =
 			"SEQ is any event of the command. Refused when what it changed was changed "
-			"again since.", .example = "provenv revert 42 -m \"wrong limit\"",
-         .run = cmd_revert,
-	 },
+			"again since.",
+		.example = "provenv revert 42 -m \"wrong limit\"",
+		.run = cmd_revert,
+	},
 	{ .group = NULL },
 };

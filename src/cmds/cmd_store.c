@@ -359,41 +359,44 @@ static const enum option_id rebuild_options[] = { OPTION_COMPARE, OPTION_END };
 
 const struct command commands_store[] = {
 	{
-         .group = "status",
-         .operands = "",
-         .flags = COMMAND_READS | COMMAND_PROFILE,
-         .summary = "where you are, whether it is proven, what changed last",
-         .run = cmd_status,
-	 },
+		.group = "status",
+		.operands = "",
+		.flags = COMMAND_READS | COMMAND_PROFILE,
+		.summary = "where you are, whether it is proven, what changed last",
+		.run = cmd_status,
+	},
 	{
-         .group = "verify",
-         .operands = "",
-         .options = verify_options,
-         .summary = "check every event: bytes, links, signatures, tree, indexes",
-         .details =
+		.group = "verify",
+		.operands = "",
+		.options = verify_options,
+		.summary = "check every event: bytes, links, signatures, tree, indexes",
+		.details =
 			"Two verdicts: integrity (nothing was altered) and completeness (nothing is "
 			"missing at the end). --since FILE starts from a checkpoint and says so; "
-			"--deep also opens every secret. Exit 9 when a verdict is bad.", .example = "provenv verify --since head.note",
-         .run = cmd_verify,
-	 },
+			"--deep also opens every secret. Exit 9 when a verdict is bad.",
+		.example = "provenv verify --since head.note",
+		.run = cmd_verify,
+	},
 	{
-         .group = "doctor",
-         .operands = "",
-         .options = doctor_options,
-         .summary = "look the store over and mend what is derived",
-         .details =
+		.group = "doctor",
+		.operands = "",
+		.options = doctor_options,
+		.summary = "look the store over and mend what is derived",
+		.details =
 			"Every event is checked first, as by verify; when one is damaged nothing is "
 			"mended (exit 9). With -n it is only told. --accept-loss=SIZE is the way out "
 			"when events at the end are lost for good: it is recorded in the log for "
-			"ever, and --confirm takes the name of your key.", .run = cmd_doctor,
-	 },
+			"ever, and --confirm takes the name of your key.",
+		.run = cmd_doctor,
+	},
 	{
-         .group = "rebuild",
-         .operands = "",
-         .options = rebuild_options,
-         .summary = "build the state anew from the log",
-         .details = "With --compare it is only built beside and compared; exit 1 when it "
-			   "differs.", .run = cmd_rebuild,
-	 },
+		.group = "rebuild",
+		.operands = "",
+		.options = rebuild_options,
+		.summary = "build the state anew from the log",
+		.details = "With --compare it is only built beside and compared; exit 1 when it "
+			   "differs.",
+		.run = cmd_rebuild,
+	},
 	{ .group = NULL },
 };

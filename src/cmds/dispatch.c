@@ -92,10 +92,8 @@ static int report(enum status status, const struct error *error, bool json)
 /* --quiet with --verbose, --json with --jsonl: one of them would be ignored. */
 static enum status check_contradictions(const struct option_values *options, struct error *err)
 {
-	static const enum option_id pairs[][2] = {
-		{ OPTION_QUIET, OPTION_VERBOSE },
-                { OPTION_JSON,  OPTION_JSONL   }
-	};
+	static const enum option_id pairs[][2] = { { OPTION_QUIET, OPTION_VERBOSE },
+						   { OPTION_JSON, OPTION_JSONL } };
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
 		if (option_given(options, pairs[i][0]) && option_given(options, pairs[i][1]))

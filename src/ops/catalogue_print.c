@@ -47,8 +47,8 @@ const struct catalogue_section catalogue_variables = {
 	.type = EVENT_VARIABLE_SPECIFIED,
 	.field_count = 14,
 	.fields = { FIELD_KEY, FIELD_CATEGORY, FIELD_TYPE, FIELD_REQUIRED, FIELD_SECRET, FIELD_ENUM,
-                   FIELD_PATTERN, FIELD_MIN, FIELD_MAX, FIELD_DEFAULT, FIELD_UNIT, FIELD_TITLE,
-                   FIELD_DESCRIPTION, FIELD_EXAMPLE },
+		    FIELD_PATTERN, FIELD_MIN, FIELD_MAX, FIELD_DEFAULT, FIELD_UNIT, FIELD_TITLE,
+		    FIELD_DESCRIPTION, FIELD_EXAMPLE },
 };
 
 const char *catalogue_member(enum event_field field)

@@ -26,18 +26,12 @@ struct secret_word {
 static bool is_secret_word(const char *word, size_t len)
 {
 	static const struct secret_word words[] = {
-		{ WORD("KEY"),         true  },
-                { WORD("PASS"),        true  },
-		{ WORD("PWD"),         true  },
-                { WORD("SECRETS"),     true  },
-		{ WORD("PASSWORDS"),   true  },
-                { WORD("PASSWORD"),    false },
-		{ WORD("PASSWD"),      false },
-                { WORD("PASSPHRASE"),  false },
-		{ WORD("SECRET"),      false },
-                { WORD("TOKEN"),       false },
-		{ WORD("APIKEY"),      false },
-                { WORD("CREDENTIAL"),  false },
+		{ WORD("KEY"), true },          { WORD("PASS"), true },
+		{ WORD("PWD"), true },          { WORD("SECRETS"), true },
+		{ WORD("PASSWORDS"), true },    { WORD("PASSWORD"), false },
+		{ WORD("PASSWD"), false },      { WORD("PASSPHRASE"), false },
+		{ WORD("SECRET"), false },      { WORD("TOKEN"), false },
+		{ WORD("APIKEY"), false },      { WORD("CREDENTIAL"), false },
 		{ WORD("CREDENTIALS"), false },
 	};
 

@@ -128,13 +128,16 @@ static bool agrees(enum state_tag tag, const struct table_row *row,
 		   const struct decoded_event *event)
 {
 	static const struct kept_payload kept[TAG_COUNT] = {
-		[TAG_CATEGORY] = { EVENT_CATEGORY_DEFINED,   CATEGORY_DEFINITION, { FIELD_NAME }                                   },
+		[TAG_CATEGORY] = { EVENT_CATEGORY_DEFINED, CATEGORY_DEFINITION, { FIELD_NAME } },
 		[TAG_SPECIFICATION] = { EVENT_VARIABLE_SPECIFIED,
-                                  SPECIFICATION_DEFINITION,                       { FIELD_KEY }                                    },
+					SPECIFICATION_DEFINITION,
+					{ FIELD_KEY } },
 		[TAG_DATABASE] = { EVENT_DATABASE_ATTACHED,
-                                  DATABASE_DEFINITION,                            { FIELD_ENVIRONMENT, FIELD_PROFILE, FIELD_NAME } },
+				   DATABASE_DEFINITION,
+				   { FIELD_ENVIRONMENT, FIELD_PROFILE, FIELD_NAME } },
 		[TAG_KEY] = { EVENT_ENVIRONMENT_KEYED,
-				  KEY_DEFINITION,				 { FIELD_NAME, FIELD_GENERATION }                 },
+			      KEY_DEFINITION,
+			      { FIELD_NAME, FIELD_GENERATION } },
 	};
 	const struct payload *payload = &event->event.payload;
 

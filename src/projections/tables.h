@@ -1,8 +1,8 @@
 /*
  * Temporal tables: one per tag of the state model, all of one shape.
  *
- * A row has key columns, value columns, and is in force from event from_seq until the next row of its
- * key. These functions are the only ones that read or write rows; schema.sql is their shape.
+ * A row has key columns, value columns, and is in force from event from_seq until the next row of
+ * its key. These functions are the only ones that read or write rows; schema.sql is their shape.
  */
 #ifndef PROVENV_PROJECTIONS_TABLES_H
 #define PROVENV_PROJECTIONS_TABLES_H

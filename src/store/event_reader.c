@@ -1,8 +1,8 @@
 /*
  * A direct-mapped round-robin cache of decoded events; see event_reader.h.
  *
- * Each slot owns a copy of its leaf, since LMDB memory must not outlive its snapshot. Slots are made
- * when they are first needed: most readers read an event or two.
+ * Each slot owns a copy of its leaf, since LMDB memory must not outlive its snapshot. Slots are
+ * made when they are first needed: most readers read an event or two.
  */
 #include "store/event_reader.h"
 
@@ -30,7 +30,7 @@ struct slot {
 
 struct event_reader {
 	struct evlog_snapshot *snapshot;
-	size_t next; /* slot to be reused */
+	size_t next;                            /* slot to be reused */
 	struct slot *slots[EVENT_READER_SLOTS]; /* NULL: never used */
 };
 

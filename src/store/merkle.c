@@ -214,9 +214,7 @@ static enum status read_siblings(struct merkle_source source, const struct desce
 enum status merkle_inclusion_proof(struct merkle_source source, uint64_t index, uint64_t size,
 				   struct merkle_path *ret, struct error *err)
 {
-	struct descent descent = {
-		.at = { .first = 0, .count = size }
-	};
+	struct descent descent = { .at = { .first = 0, .count = size } };
 	struct merkle_path path = { .count = 0 };
 	enum status status;
 
@@ -240,9 +238,7 @@ enum status merkle_inclusion_proof(struct merkle_source source, uint64_t index, 
 static enum status consistency_path(struct merkle_source source, uint64_t size1, uint64_t size2,
 				    struct merkle_path *path, struct error *err)
 {
-	struct descent descent = {
-		.at = { .first = 0, .count = size2 }
-	};
+	struct descent descent = { .at = { .first = 0, .count = size2 } };
 
 	while (size1 - descent.at.first != descent.at.count) {
 		uint64_t split = split_of(descent.at.count);

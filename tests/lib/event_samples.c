@@ -29,35 +29,35 @@
 static const uint8_t pattern[256] = { 0xde, 0xad, 0xbe, 0xef, 0x00, 0xff, 0x80, 0x7f };
 
 static const struct lang_text sample_langs[] = {
-	{ TEXT("de"),    TEXT("Hauptdatenbank für Größen") },
-	{ TEXT("en-GB"), TEXT("main database")             },
-	{ TEXT("und"),   TEXT("")                          },
+	{ TEXT("de"), TEXT("Hauptdatenbank für Größen") },
+	{ TEXT("en-GB"), TEXT("main database") },
+	{ TEXT("und"), TEXT("") },
 };
 
 static const struct slice sample_texts[] = { TEXT("warn"), TEXT("debug"), TEXT("") };
 
 static const struct change sample_changes[] = {
 	{ .profile = TEXT("default"),
-         .key = TEXT("API_TOKEN"),
-         .op = CHANGE_SEAL,
-         .commitment = { pattern, HASH_BYTES },
-         .sealed = { pattern, 24 + 16 + 64 } },
+	  .key = TEXT("API_TOKEN"),
+	  .op = CHANGE_SEAL,
+	  .commitment = { pattern, HASH_BYTES },
+	  .sealed = { pattern, 24 + 16 + 64 } },
 	{ .profile = TEXT("default"),
-         .key = TEXT("GREETING"),
-         .op = CHANGE_SET,
-         .value = TEXT("hello ${NAME}\n"),
-         .expand = true },
+	  .key = TEXT("GREETING"),
+	  .op = CHANGE_SET,
+	  .value = TEXT("hello ${NAME}\n"),
+	  .expand = true },
 	{ .profile = TEXT("default"),
-         .key = TEXT("LOG_LEVEL"),
-         .op = CHANGE_COPY,
-         .copy_seq = 4321,
-         .copy_index = 7 },
+	  .key = TEXT("LOG_LEVEL"),
+	  .op = CHANGE_COPY,
+	  .copy_seq = 4321,
+	  .copy_index = 7 },
 	{ .profile = TEXT("eu-west"), .key = TEXT("LOG_LEVEL"), .op = CHANGE_UNSET },
 };
 
 static const struct reader sample_readers[] = {
 	{ { pattern + 4, KEY_ID_BYTES }, { pattern, WRAPPED_KEY_BYTES } },
-	{ { pattern, KEY_ID_BYTES },     { pattern, WRAPPED_KEY_BYTES } },
+	{ { pattern, KEY_ID_BYTES }, { pattern, WRAPPED_KEY_BYTES } },
 };
 
 #define LIST(array) { array, sizeof(array) / sizeof((array)[0]) }

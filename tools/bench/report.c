@@ -134,11 +134,11 @@ static void format_value(enum unit unit, double value, char *ret, size_t size)
 {
 	static const struct scale scales[][4] = {
 		[UNIT_PER_SECOND] = { { 1, "/s" }, { 1e3, "k/s" }, { 1e6, "M/s" }, { 1e9, "G/s" } },
-		[UNIT_NANOSECONDS] = { { 1, "ns" }, { 1e3, "us" },  { 1e6, "ms" },  { 1e9, "s" }   },
+		[UNIT_NANOSECONDS] = { { 1, "ns" }, { 1e3, "us" }, { 1e6, "ms" }, { 1e9, "s" } },
 		[UNIT_BYTES] = { { 1, "B" },
-				     { 1024, "KiB" },
-				     { 1048576, "MiB" },
-				     { 1073741824, "GiB" }                                        },
+				 { 1024, "KiB" },
+				 { 1048576, "MiB" },
+				 { 1073741824, "GiB" } },
 	};
 	const struct scale *scale = &scales[unit][0];
 	double scaled;

@@ -150,7 +150,7 @@ enum status row_memory(struct bench *bench, const struct row *row, struct error 
 		const char *name;
 		enum status (*work)(const char *path, struct error *err);
 	} works[] = {
-		{ "audit",   audit   },
+		{ "audit", audit },
 		{ "rebuild", rebuild },
 	};
 	uint64_t events = bench->quick ? EVENTS_QUICK : EVENTS_FULL;

@@ -212,9 +212,9 @@ static enum status growth_at_size(struct bench *bench, const struct row *row, ui
 		const char *name;
 		enum status (*time)(const char *path, double *ret_ns, struct error *err);
 	} works[] = {
-		{ "open and get", time_opens   },
-		{ "get",          time_reads   },
-		{ "append",       time_appends },
+		{ "open and get", time_opens },
+		{ "get", time_reads },
+		{ "append", time_appends },
 	};
 	AUTO(buf_release) struct buf path = BUF_INIT;
 	enum status status = make_log(bench, size, &path, err);

@@ -162,9 +162,7 @@ enum status row_shell_get(struct bench *bench, const struct row *row, struct err
 {
 	static const unsigned sets[] = { 1, SETS_BEFORE };
 	AUTO(buf_release) struct buf path = BUF_INIT;
-	struct template ours = {
-		.argv = { bench->program, "--store", NULL, "get", "GREETING" }
-	};
+	struct template ours = { .argv = { bench->program, "--store", NULL, "get", "GREETING" } };
 	struct template theirs = { .argv = { "true" } };
 	enum status status = need_program(bench, err);
 

@@ -25,10 +25,10 @@ static enum status isolate(const char *dir, struct error *err)
 		const char *variable;
 		const char *below;
 	} places[] = {
-		{ "HOME",            "home"   },
+		{ "HOME", "home" },
 		{ "XDG_CONFIG_HOME", "config" },
-		{ "XDG_STATE_HOME",  "state"  },
-		{ "XDG_DATA_HOME",   "data"   },
+		{ "XDG_STATE_HOME", "state" },
+		{ "XDG_DATA_HOME", "data" },
 	};
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {

@@ -40,12 +40,12 @@ struct replay_command {
 };
 
 static const struct replay_command commands[] = {
-	{ "verify",   1, false, false, replay_verify   },
-	{ "state",    1, true,  false, replay_state    },
-	{ "diff",     3, false, false, replay_diff     },
-	{ "rebuild",  1, true,  true,  replay_rebuild  },
-	{ "salvage",  1, false, true,  replay_salvage  },
-	{ "rollback", 1, true,  false, replay_rollback },
+	{ "verify", 1, false, false, replay_verify },
+	{ "state", 1, true, false, replay_state },
+	{ "diff", 3, false, false, replay_diff },
+	{ "rebuild", 1, true, true, replay_rebuild },
+	{ "salvage", 1, false, true, replay_salvage },
+	{ "rollback", 1, true, false, replay_rollback },
 };
 
 /* The command line, cut into words and options. */

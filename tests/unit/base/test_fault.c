@@ -90,12 +90,8 @@ static void every_errno_has_its_name(void **state)
 		const char *spec;
 		int code;
 	} specs[] = {
-		{ "t.p:EIO",    EIO    },
-                { "t.p:ENOSPC", ENOSPC },
-                { "t.p:EINTR",  EINTR  },
-		{ "t.p:EACCES", EACCES },
-                { "t.p:EDQUOT", EDQUOT },
-                { "t.p:ENOMEM", ENOMEM },
+		{ "t.p:EIO", EIO },       { "t.p:ENOSPC", ENOSPC }, { "t.p:EINTR", EINTR },
+		{ "t.p:EACCES", EACCES }, { "t.p:EDQUOT", EDQUOT }, { "t.p:ENOMEM", ENOMEM },
 	};
 
 	(void)state;

@@ -478,13 +478,9 @@ static void existence(void **state)
 static void joining(void **state)
 {
 	static const char *const joins[][3] = {
-		{ "a",    "b",  "a/b"    },
-                { "a/",   "b",  "a/b"    },
-                { "a//",  "/b", "a/b"    },
-		{ "/",    "b",  "/b"     },
-                { "",     "b",  "b"      },
-                { "//",   "b",  "/b"     },
-		{ "/a/b", "c",  "/a/b/c" },
+		{ "a", "b", "a/b" },       { "a/", "b", "a/b" }, { "a//", "/b", "a/b" },
+		{ "/", "b", "/b" },        { "", "b", "b" },     { "//", "b", "/b" },
+		{ "/a/b", "c", "/a/b/c" },
 	};
 
 	(void)state;

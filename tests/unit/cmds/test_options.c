@@ -58,12 +58,9 @@ static struct parsed parse(const char *const *words)
 static void spellings(void **state)
 {
 	static const char *const lines[][5] = {
-		{ "-e", "testing", "get", "A", NULL },
-                { "-etesting", "get", "A", NULL },
-		{ "--env", "testing", "get", "A", NULL },
-                { "--env=testing", "get", "A", NULL },
-		{ "get", "--env=testing", "A", NULL },
-                { "get", "A", "-e", "testing", NULL },
+		{ "-e", "testing", "get", "A", NULL },    { "-etesting", "get", "A", NULL },
+		{ "--env", "testing", "get", "A", NULL }, { "--env=testing", "get", "A", NULL },
+		{ "get", "--env=testing", "A", NULL },    { "get", "A", "-e", "testing", NULL },
 		{ "get", "A", "--env", "testing", NULL },
 	};
 
@@ -144,25 +141,29 @@ static void refusals(void **state)
 		const char *text;
 		const char *hint;
 	} cases[] = {
-		{ { "--jsonn", NULL },       "unknown option --jsonn",                       "did you mean --json?"                                           },
-		{ { "--reson", "x", NULL },  "unknown option --reson",                       "did you mean --reason?"                                         },
-		{ { "--dry", NULL },         "unknown option --dry",                         "did you mean --dry-run?"                                        },
-		{ { "--conf", "x", NULL },   "unknown option --conf",                        "did you mean --confirm?"                                        },
+		{ { "--jsonn", NULL }, "unknown option --jsonn", "did you mean --json?" },
+		{ { "--reson", "x", NULL }, "unknown option --reson", "did you mean --reason?" },
+		{ { "--dry", NULL }, "unknown option --dry", "did you mean --dry-run?" },
+		{ { "--conf", "x", NULL }, "unknown option --conf", "did you mean --confirm?" },
 		{ { "--zzzzzz", NULL },
-                 "unknown option --zzzzzz",						  "options of a command: provenv help COMMAND"                     },
+		  "unknown option --zzzzzz",
+		  "options of a command: provenv help COMMAND" },
 		{ { "-x", NULL },
-                 "unknown option -x",							"words that begin with '-' and are no options stand behind '--'" },
-		{ { "--store", NULL },       "--store needs a value: DIR",                   ""                                                               },
-		{ { "set", "-m", NULL },     "--reason needs a value: REASON",               ""                                                               },
-		{ { "--json=yes", NULL },    "--json takes no value",                        ""                                                               },
-		{ { "-q", "--quiet", NULL }, "--quiet is given twice",                       ""                                                               },
-		{ { "-ea", "-eb", NULL },    "--env is given twice",                         ""                                                               },
-		{ { "--store=", NULL },      "--store needs a value that is not empty: DIR", ""                                                               },
-		{ { "-e", "", NULL },        "--env needs a value that is not empty: ENV",   ""                                                               },
+		  "unknown option -x",
+		  "words that begin with '-' and are no options stand behind '--'" },
+		{ { "--store", NULL }, "--store needs a value: DIR", "" },
+		{ { "set", "-m", NULL }, "--reason needs a value: REASON", "" },
+		{ { "--json=yes", NULL }, "--json takes no value", "" },
+		{ { "-q", "--quiet", NULL }, "--quiet is given twice", "" },
+		{ { "-ea", "-eb", NULL }, "--env is given twice", "" },
+		{ { "--store=", NULL }, "--store needs a value that is not empty: DIR", "" },
+		{ { "-e", "", NULL }, "--env needs a value that is not empty: ENV", "" },
 		{ { "--profile", "", NULL },
-                 "--profile needs a value that is not empty: PROFILE",		       ""							       },
+		  "--profile needs a value that is not empty: PROFILE",
+		  "" },
 		{ { "--=x", NULL },
-                 "unknown option --=…",						      "options of a command: provenv help COMMAND"                     },
+		  "unknown option --=…",
+		  "options of a command: provenv help COMMAND" },
 	};
 
 	(void)state;

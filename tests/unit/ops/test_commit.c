@@ -338,16 +338,16 @@ static void a_switch_never_redirects_a_write(void **state)
 	struct profile_args night = { .name = slice_str("night") };
 	const struct other to_testing[] = {
 		{ decide_environment_switch, &testing, NULL },
-		{ NULL,                      NULL,     NULL },
+		{ NULL, NULL, NULL },
 	};
 	const struct other to_development[] = {
 		{ decide_environment_switch, &development, NULL },
-		{ NULL,                      NULL,         NULL },
+		{ NULL, NULL, NULL },
 	};
 	const struct other to_night[] = {
 		{ decide_profile_create, &night, NULL },
 		{ decide_profile_switch, &night, NULL },
-		{ NULL,                  NULL,   NULL },
+		{ NULL, NULL, NULL },
 	};
 	struct outcome outcome;
 
@@ -369,11 +369,11 @@ static void what_was_named_must_still_be_there(void **state)
 	struct profile_args night = { .name = slice_str("night") };
 	const struct other remove_testing[] = {
 		{ decide_environment_remove, &testing, NULL },
-		{ NULL,                      NULL,     NULL },
+		{ NULL, NULL, NULL },
 	};
 	const struct other remove_night[] = {
 		{ decide_profile_remove, &night, NULL },
-		{ NULL,                  NULL,   NULL },
+		{ NULL, NULL, NULL },
 	};
 
 	(void)ops_profile(fixture, decide_profile_create, "night");
@@ -392,11 +392,11 @@ static void policy_that_changed_meanwhile_holds(void **state)
 	struct environment_args development = { .name = slice_str("development") };
 	const struct other protect[] = {
 		{ decide_environment_protect, &testing, NULL },
-		{ NULL,                       NULL,     NULL },
+		{ NULL, NULL, NULL },
 	};
 	const struct other locks[] = {
 		{ decide_environment_lock, &development, NULL },
-		{ NULL,                    NULL,         NULL },
+		{ NULL, NULL, NULL },
 	};
 
 	race_lost(fixture, locks, STATUS_DENIED, "'development' is locked");

@@ -18,9 +18,9 @@
 
 #define TEXT(tag_, text_)                                                               \
 	{                                                                               \
-		.tag = { .data = (const uint8_t *)(tag_),  .len = sizeof(tag_) - 1  },    \
+		.tag = { .data = (const uint8_t *)(tag_), .len = sizeof(tag_) - 1 },    \
 		.text = { .data = (const uint8_t *)(text_), .len = sizeof(text_) - 1 }, \
-}
+	}
 
 static void assert_picks(const struct lang_text *entries, size_t count, const char *expected)
 {

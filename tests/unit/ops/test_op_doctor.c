@@ -115,8 +115,8 @@ static void tables_are_rebuilt(void **state)
 		const char *name;
 		const char *text;
 	} tables[] = {
-		{ "tree",     "the tree of the log"           },
-		{ "commands", "the index of commands"         },
+		{ "tree", "the tree of the log" },
+		{ "commands", "the index of commands" },
 		{ "registry", "the index of the key registry" },
 	};
 	struct fixture *fixture = *state;
@@ -184,10 +184,7 @@ static void damaged_events_are_refused(void **state)
 
 static void a_head_that_is_no_evidence_is_replaced(void **state)
 {
-	const struct head_record foreign = {
-		.log_id = { 1, 2, 3 },
-                  .size = 77
-	};
+	const struct head_record foreign = { .log_id = { 1, 2, 3 }, .size = 77 };
 	struct fixture *fixture = *state;
 	struct buf head AUTO(buf_release) = BUF_INIT;
 

@@ -41,9 +41,7 @@
 
 #include "base/banned.h"
 
-static const struct diff_scope everything = {
-	.only = { NULL, 0 }
-};
+static const struct diff_scope everything = { .only = { NULL, 0 } };
 
 static const char *number(char ret[32], uint64_t seq)
 {
@@ -456,6 +454,17 @@ static void random_command(struct history *history)
 
 static const char *const all_confirmed[] = { "development", "testing", "production", "e1", "e2" };
 
+static void remember_set(struct history *history, const char *key, const char *value)
+{
+	struct outcome outcome = ops_set(history->fixture, key, value);
+
+	remember(history, &outcome);
+}
+
+/*
+ * Something for chance to work on, chance, and two commands at the end that leave nothing to it:
+ * back to the first of them is always a rollback, and the second one can always be reverted.
+ */
 static void begin_history(struct history *history, struct ops_fixture *fixture)
 {
 	fixture->options.reason = "at random";
@@ -464,12 +473,23 @@ static void begin_history(struct history *history, struct ops_fixture *fixture)
 	*history = (struct history){ .fixture = fixture,
 				     .random = sample_seed(),
 				     .keys_may_change = true };
+	(void)ops_env(fixture, decide_environment_create, "e1");
+	fixture->options.environment = "e1";
+	(void)ops_profile(fixture, decide_profile_create, "p1");
+	for (size_t i = 0; i < 2; i++) {
+		remember_set(history, "A1", "1");
+		remember_set(history, "B1", "1");
+		fixture->options.profile = "p1";
+	}
+	fixture->options.environment = NULL;
+	fixture->options.profile = NULL;
 	for (size_t i = 0; i < 30; i++)
 		random_command(history);
 	history->keys_may_change = false;
 	for (size_t i = 0; i < 30; i++)
 		random_command(history);
-	assert_true(history->count >= 10);
+	remember_set(history, "A_LAST", "first");
+	remember_set(history, "A_LAST", "second");
 }
 
 static uint64_t random_moment(struct history *history)
@@ -520,7 +540,7 @@ static void whole_store_rolls_back(void **state)
 	unsigned equal = 0;
 
 	begin_history(&history, fixture);
-	for (size_t i = 0; i < 20; i++) {
+	for (size_t i = 0; i < 18; i++) {
 		uint64_t goal = i ? random_moment(&history) : history.last[history.count - 2];
 		struct outcome outcome = roll_back(fixture, goal);
 		struct state_view then;
@@ -574,42 +594,57 @@ static void check_scoped(struct ops_fixture *fixture, const struct rollback_args
 	session_close(&session);
 }
 
+/* Is there a rollback within the scope to @goal? */
+static bool roll_back_scope(struct history *history, struct rollback_args *args, uint64_t goal)
+{
+	struct ops_fixture *fixture = history->fixture;
+	uint64_t before = ops_head(fixture);
+	struct error err = ERROR_INIT;
+	struct outcome outcome;
+	enum status status;
+	char text[32];
+
+	args->to = number(text, goal);
+	status = ops_try(fixture, decide_rollback, args, &outcome, &err);
+	if (status == STATUS_OK) {
+		remember(history, &outcome);
+		check_scoped(fixture, args, before, goal);
+		return !outcome.unchanged;
+	}
+	if (status != STATUS_NOT_FOUND && status != STATUS_DENIED && status != STATUS_CONFLICT &&
+	    (status != STATUS_INVALID || args->force))
+		fail_msg("%s: %s", status_name(status), err.text);
+	assert_int_equal(ops_head(fixture), before);
+	return false;
+}
+
 static void a_scope_rolls_back_alone(void **state)
 {
 	struct ops_fixture *fixture = *state;
+	struct rollback_args last = { .force = false };
 	struct history history;
-	unsigned done = 0;
+	struct session session;
+	char name[NAME_BYTES_MAX + 1];
 
 	begin_history(&history, fixture);
-	for (size_t i = 0; i < 30; i++) {
-		uint64_t goal = random_moment(&history), before = ops_head(fixture);
+	ops_open(fixture, SESSION_PROFILE, &session);
+	(void)snprintf(name, sizeof(name), SLICE_FMT, SLICE_ARG(session.environment));
+	session_close(&session);
+	last.environment = slice_str(name);
+	assert_true(roll_back_scope(&history, &last, history.last[history.count - 2]));
+	for (size_t i = 0; i < 25; i++) {
 		struct rollback_args args = {
 			.environment = slice_str(PICK(&history, environment_names)),
 			.force = sample_below(&history.random, 2),
 		};
-		struct error err = ERROR_INIT;
-		struct outcome outcome;
-		enum status status;
-		char text[32];
 
 		if (sample_below(&history.random, 2))
 			args.profile = slice_str(PICK(&history, profile_names));
 		if (sample_below(&history.random, 3) == 0)
 			args.only = slice_str("A*");
-		args.to = number(text, goal);
-		status = ops_try(fixture, decide_rollback, &args, &outcome, &err);
-		if (status == STATUS_OK) {
-			remember(&history, &outcome);
-			check_scoped(fixture, &args, before, goal);
-			done += !outcome.unchanged;
-		} else {
-			if (status != STATUS_NOT_FOUND && status != STATUS_DENIED &&
-			    status != STATUS_CONFLICT && (status != STATUS_INVALID || args.force))
-				fail_msg("%s: %s", status_name(status), err.text);
-			assert_int_equal(ops_head(fixture), before);
-		}
+		(void)roll_back_scope(&history, &args, random_moment(&history));
+		random_command(&history);
 	}
-	assert_true(done > 0);
 	ops_assert_no_violations(fixture);
 }
 

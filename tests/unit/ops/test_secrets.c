@@ -105,7 +105,7 @@ static void each_is_sealed_at_its_place(void **state)
 	struct ops_fixture *fixture = *state;
 	AUTO(secret_release) struct secret first = SECRET_INIT, second = SECRET_INIT;
 	struct assignment assignments[] = {
-		{ .key = slice_str("Z"), .hidden = &first  },
+		{ .key = slice_str("Z"), .hidden = &first },
 		{ .key = slice_str("A"), .hidden = &second },
 	};
 	struct set_args args = { assignments, 2, SET_SECRET };

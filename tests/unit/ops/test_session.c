@@ -291,9 +291,7 @@ static void takes_a_key_that_is_enrolled(void **state)
 static void names_who_signed(void **state)
 {
 	struct ops_fixture *fixture = *state;
-	struct event event = {
-		.key_id = { 0xab, 0xcd }
-	};
+	struct event event = { .key_id = { 0xab, 0xcd } };
 	const struct read_event *first;
 	struct session session;
 

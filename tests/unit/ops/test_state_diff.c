@@ -28,9 +28,7 @@
 
 #include "base/banned.h"
 
-static const struct diff_scope everything = {
-	.only = { NULL, 0 }
-};
+static const struct diff_scope everything = { .only = { NULL, 0 } };
 
 /* From event @before to now. */
 static void diff_since(struct session *session, uint64_t before, const struct diff_scope *scope,

@@ -212,9 +212,9 @@ static void jsons(void **state)
 
 static const struct slice levels[] = {
 	{ (const uint8_t *)"DEBUG", 5 },
-	{ (const uint8_t *)"INFO",  4 },
-	{ (const uint8_t *)"",      0 },
-	{ (const uint8_t *)"10",    2 },
+	{ (const uint8_t *)"INFO", 4 },
+	{ (const uint8_t *)"", 0 },
+	{ (const uint8_t *)"10", 2 },
 };
 
 static void enums(void **state)

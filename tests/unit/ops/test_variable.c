@@ -115,7 +115,7 @@ static void a_command_is_all_or_nothing(void **state)
 {
 	struct ops_fixture *fixture = *state;
 	struct assignment assignments[] = {
-		{ .key = slice_str("A"),       .value = slice_str("1")   },
+		{ .key = slice_str("A"), .value = slice_str("1") },
 		{ .key = slice_str("PERCENT"), .value = slice_str("101") },
 	};
 	struct set_args args = { assignments, 2, SET_AS_SPECIFIED };

@@ -53,10 +53,8 @@ static inline struct payload environment_locked(const char *name, uint64_t until
 static inline struct payload environment_keyed(const char *name, uint64_t generation)
 {
 	static const uint8_t bytes[WRAPPED_KEY_BYTES] = { 7 };
-	static const struct reader reader = {
-		{ bytes, KEY_ID_BYTES      },
-                { bytes, WRAPPED_KEY_BYTES }
-	};
+	static const struct reader reader = { { bytes, KEY_ID_BYTES },
+					      { bytes, WRAPPED_KEY_BYTES } };
 	struct payload payload = named(EVENT_ENVIRONMENT_KEYED, name);
 
 	payload_uint(&payload, FIELD_GENERATION, generation);

@@ -65,9 +65,7 @@ static enum status attempt(struct bench *bench, struct payload payload, enum app
 			   struct error *err)
 {
 	struct arena arena = ARENA_INIT;
-	struct decoded_event decoded = {
-		.event = { .seq = bench->seq + 1, .payload = payload }
-	};
+	struct decoded_event decoded = { .event = { .seq = bench->seq + 1, .payload = payload } };
 	enum status status;
 
 	buf_clear(&bench->payload);
@@ -169,14 +167,10 @@ static uint64_t writes(struct bench *bench, struct payload payload, const char *
 
 static struct payload entitled(struct payload payload)
 {
-	static const struct lang_text title = {
-		{ (const uint8_t *)"en", 2 },
-                { (const uint8_t *)"T",  1 }
-	};
-	static const struct lang_text description = {
-		{ (const uint8_t *)"en", 2 },
-                { (const uint8_t *)"D",  1 }
-	};
+	static const struct lang_text title = { { (const uint8_t *)"en", 2 },
+						{ (const uint8_t *)"T", 1 } };
+	static const struct lang_text description = { { (const uint8_t *)"en", 2 },
+						      { (const uint8_t *)"D", 1 } };
 
 	payload_langmap(&payload, FIELD_TITLE, (struct langmap){ &title, 1 });
 	payload_langmap(&payload, FIELD_DESCRIPTION, (struct langmap){ &description, 1 });

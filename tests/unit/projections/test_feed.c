@@ -92,11 +92,10 @@ static void watch(struct watched *watched, struct evlog_snapshot *inner)
 {
 	static const struct evlog_ops ops = { .leaf = watched_leaf, .row = watched_row };
 
-	*watched = (struct watched){
-		.log = { .ops = &ops, .frontier_lock = PTHREAD_MUTEX_INITIALIZER },
-		.inner = inner,
-		.caller = pthread_self()
-	};
+	*watched = (struct watched){ .log = { .ops = &ops,
+					      .frontier_lock = PTHREAD_MUTEX_INITIALIZER },
+				     .inner = inner,
+				     .caller = pthread_self() };
 	watched->snapshot = (struct evlog_snapshot){ .log = &watched->log, .size = inner->size };
 }
 

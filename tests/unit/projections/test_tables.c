@@ -201,11 +201,7 @@ static void keys_differ_in_every_part(void **state)
 /* Variables in three profiles; each is one of "B", "A", "C", "a". */
 static void fill(struct db *db)
 {
-	static const char *const places[][2] = {
-		{ "e",  "p" },
-                { "e",  "q" },
-                { "ee", "p" }
-	};
+	static const char *const places[][2] = { { "e", "p" }, { "e", "q" }, { "ee", "p" } };
 	static const char *const names[] = { "B", "A", "C", "a" };
 	uint64_t seq = 0;
 

@@ -74,10 +74,8 @@ static const uint8_t commitment[HASH_BYTES] = "the commitment of a sealed one!";
 static const uint8_t ciphertext[24 + 16 + 64];
 static const uint8_t reader_id[KEY_ID_BYTES];
 static const uint8_t wrapped[WRAPPED_KEY_BYTES];
-static const struct reader one_reader = {
-	{ reader_id, KEY_ID_BYTES      },
-        { wrapped,   WRAPPED_KEY_BYTES }
-};
+static const struct reader one_reader = { { reader_id, KEY_ID_BYTES },
+					  { wrapped, WRAPPED_KEY_BYTES } };
 
 #define SEAL(in, name)                                                           \
 	{                                                                        \

@@ -29,11 +29,11 @@ static void test_a_command_counts_as_a_whole(void **state)
 {
 	const struct step command[] = {
 		{ .type = EVENT_VARIABLES_CHANGED,
-                 .args = { T(ENVIRONMENT, "dev") },
-                 .changes = { (const struct change[]){ SET("default", "A", "9"),
+		  .args = { T(ENVIRONMENT, "dev") },
+		  .changes = { (const struct change[]){ SET("default", "A", "9"),
 							SET("eu", "NEW", "9") },
 			       2 },
-                 .parts = 3 },
+		  .parts = 3 },
 		STEP(ENVIRONMENT_REMOVED, T(NAME, "dev")),
 		STEP(ENVIRONMENT_REMOVED, T(NAME, "develop")),
 	};
@@ -68,8 +68,8 @@ static void test_a_part_sees_the_parts_before_it(void **state)
 {
 	const struct step command[] = {
 		{ .type = EVENT_PROFILE_CREATED,
-                 .args = { T(ENVIRONMENT, "dev"), T(NAME, "new") },
-                 .parts = 2 },
+		  .args = { T(ENVIRONMENT, "dev"), T(NAME, "new") },
+		  .parts = 2 },
 		CHANGED("dev", SET("new", "A", "5")),
 	};
 	AUTO(scene_release) struct scene scene = { .parts_left = 0 };

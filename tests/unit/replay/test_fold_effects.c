@@ -115,11 +115,9 @@ static void test_a_copy_holds_the_bytes_and_its_own_expand(void **state)
 	static const struct change plain_seal = COPY("us", "S", FIRST, 2);
 	struct change expanding = COPY("us", "T", FIRST, 1);
 	struct change changes[] = { plain_seal, expanding };
-	struct step copying = {
-		.type = EVENT_VARIABLES_CHANGED,
-		.args = { T(ENVIRONMENT, "dev") },
-		.changes = { changes,       2      }
-	};
+	struct step copying = { .type = EVENT_VARIABLES_CHANGED,
+				.args = { T(ENVIRONMENT, "dev") },
+				.changes = { changes, 2 } };
 	AUTO(scene_release) struct scene scene = { .parts_left = 0 };
 	AUTO(fold_release) struct fold fold = FOLD_INIT;
 	struct entry_variable found;
@@ -147,11 +145,9 @@ static void test_one_event_copies_from_many(void **state)
 	enum { SOURCES = 3 * EVENT_READER_SLOTS };
 	char values[SOURCES][4], keys[SOURCES][4];
 	struct change changes[SOURCES];
-	struct step copying = {
-		.type = EVENT_VARIABLES_CHANGED,
-		.args = { T(ENVIRONMENT, "dev")  },
-		.changes = { changes,       SOURCES }
-	};
+	struct step copying = { .type = EVENT_VARIABLES_CHANGED,
+				.args = { T(ENVIRONMENT, "dev") },
+				.changes = { changes, SOURCES } };
 	AUTO(scene_release) struct scene scene = { .parts_left = 0 };
 	AUTO(fold_release) struct fold fold = FOLD_INIT;
 
@@ -160,11 +156,9 @@ static void test_one_event_copies_from_many(void **state)
 	PLAY(&scene, ground);
 	for (unsigned i = 0; i < SOURCES; i++) {
 		struct change set = SET("default", "A", "");
-		struct step setting = {
-			.type = EVENT_VARIABLES_CHANGED,
-			.args = { T(ENVIRONMENT, "dev") },
-			.changes = { &set,          1      }
-		};
+		struct step setting = { .type = EVENT_VARIABLES_CHANGED,
+					.args = { T(ENVIRONMENT, "dev") },
+					.changes = { &set, 1 } };
 
 		memcpy(values[i], (char[]){ 'v', (char)('0' + i / 10), (char)('0' + i % 10), 0 },
 		       4);
@@ -191,11 +185,9 @@ static void test_long_values_come_back_whole(void **state)
 {
 	static char text[VALUE_BYTES_MAX];
 	struct change set = SET("default", "A", "");
-	struct step setting = {
-		.type = EVENT_VARIABLES_CHANGED,
-		.args = { T(ENVIRONMENT, "dev") },
-		.changes = { &set,          1      }
-	};
+	struct step setting = { .type = EVENT_VARIABLES_CHANGED,
+				.args = { T(ENVIRONMENT, "dev") },
+				.changes = { &set, 1 } };
 	static const size_t lengths[] = { 0, 1, 255, 256, VALUE_BYTES_MAX };
 	AUTO(scene_release) struct scene scene = { .parts_left = 0 };
 	AUTO(fold_release) struct fold fold = FOLD_INIT;

@@ -695,9 +695,9 @@ static void test_stopped(void **state)
 		enum status status;
 		const char *text;
 	} stops[] = {
-		{ SIGTERM, STATUS_INTERRUPTED, "the audit was interrupted"         },
-		{ SIGINT,  STATUS_INTERRUPTED, "the audit was interrupted"         },
-		{ SIGKILL, STATUS_IO,          "the auditor was killed by SIGKILL" },
+		{ SIGTERM, STATUS_INTERRUPTED, "the audit was interrupted" },
+		{ SIGINT, STATUS_INTERRUPTED, "the audit was interrupted" },
+		{ SIGKILL, STATUS_IO, "the auditor was killed by SIGKILL" },
 	};
 	struct fixture *fixture = *state;
 

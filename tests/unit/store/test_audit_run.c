@@ -207,18 +207,8 @@ static void test_each_level_of_the_tree(void **state)
 		uint64_t seq;
 		unsigned level;
 	} nodes[] = {
-		{ 1,      0  },
-                { 2,      0  },
-                { 2,      1  },
-                { 1000,   3  },
-                { 1024,   0  },
-                { 1024,   9  },
-		{ 1024,   10 },
-                { 1025,   0  },
-                { 2048,   10 },
-                { 2048,   11 },
-                { EVENTS, 0  },
-                { EVENTS, 2  },
+		{ 1, 0 },     { 2, 0 },    { 2, 1 },     { 1000, 3 },  { 1024, 0 },   { 1024, 9 },
+		{ 1024, 10 }, { 1025, 0 }, { 2048, 10 }, { 2048, 11 }, { EVENTS, 0 }, { EVENTS, 2 },
 	};
 
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {

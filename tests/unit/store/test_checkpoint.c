@@ -105,19 +105,19 @@ static const struct {
 	const char *root;
 	const char *note;
 } known[] = {
-	{ 0,      "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-         LOG_NAME "\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n" DASH LOG_NAME
+	{ 0, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+	  LOG_NAME "\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n" DASH LOG_NAME
 		   " M9e0lhxJACzE1KoUdqKuPa+9p6R7dSW8BlEvrg/noo8FkGg6PbJoRNOcdjqjOq89wVvTA60eubCc"
-		   "4oufo5BvIVEgtQc=\n"                                  },
-	{ 7,      "IrSXADBqJ7EQoUODSDKROySgNveeL6CFhik2w/+fS7U=", NOTE_7 },
-	{ 15,     "rKbDipCvhuX1GZ7g5BBe8sA6BbJ7ja/1nk427v383cs=",
-         LOG_NAME "\n15\nrKbDipCvhuX1GZ7g5BBe8sA6BbJ7ja/1nk427v383cs=\n\n" DASH LOG_NAME
+		   "4oufo5BvIVEgtQc=\n" },
+	{ 7, "IrSXADBqJ7EQoUODSDKROySgNveeL6CFhik2w/+fS7U=", NOTE_7 },
+	{ 15, "rKbDipCvhuX1GZ7g5BBe8sA6BbJ7ja/1nk427v383cs=",
+	  LOG_NAME "\n15\nrKbDipCvhuX1GZ7g5BBe8sA6BbJ7ja/1nk427v383cs=\n\n" DASH LOG_NAME
 		   " M9e0luh4jTG+UMBqOUo9/q+yAEvx1ilBEniMvjf1zfcBOhg+CKubMt53MvIt/uEWP6zdkdIQzd/f"
-		   "mwlM/dlPWF74ewI=\n"                                  },
+		   "mwlM/dlPWF74ewI=\n" },
 	{ 100270, "GRV1O0dCqmjjPvYi7CtOT79zb/fPwLNsMFWsynwU8Ac=",
-         LOG_NAME "\n100270\nGRV1O0dCqmjjPvYi7CtOT79zb/fPwLNsMFWsynwU8Ac=\n\n" DASH LOG_NAME
+	  LOG_NAME "\n100270\nGRV1O0dCqmjjPvYi7CtOT79zb/fPwLNsMFWsynwU8Ac=\n\n" DASH LOG_NAME
 		   " M9e0lkcvy5bAe7rrC8tCyAP+my+CLzswA91zOpBNWVU7qCojkUOHnfdQzDImoYeYH8G8PJSwOqsx"
-		   "0RkSa261OmKVwwM=\n"                                  },
+		   "0RkSa261OmKVwwM=\n" },
 };
 
 static void test_known_checkpoints(void **state)
@@ -234,13 +234,13 @@ static void test_known_vkeys(void **state)
 		const char *name;
 		const char *vkey;
 	} keys[] = {
-		{ "PeterNeumann", PETER_VKEY                                         },
-		{ "EnochRoot",    ENOCH_VKEY                                         },
-		{ LOG_NAME,       LOG_VKEY					   },
+		{ "PeterNeumann", PETER_VKEY },
+		{ "EnochRoot", ENOCH_VKEY },
+		{ LOG_NAME, LOG_VKEY },
 		{ "sigsum.org",
-                 "sigsum.org+e4ade967+AZuUY6B08pW3QVHu8uvsrxWPcAv9nykap2Nb4oxCee+r"  },
+		  "sigsum.org+e4ade967+AZuUY6B08pW3QVHu8uvsrxWPcAv9nykap2Nb4oxCee+r" },
 		{ "example.com",
-                 "example.com+3753d3de+AebBhMcghIUoavZpjuDofa4sW6fYHyVn7gvwDBfvkvuM" },
+		  "example.com+3753d3de+AebBhMcghIUoavZpjuDofa4sW6fYHyVn7gvwDBfvkvuM" },
 	};
 
 	(void)state;
@@ -607,9 +607,7 @@ static void test_round_trip(void **state)
 	AUTO(signer_release) struct signer signer = SIGNER_INIT;
 	AUTO(signer_release) struct signer other = SIGNER_INIT;
 	AUTO(buf_release) struct buf note = BUF_INIT;
-	struct checkpoint checkpoint = {
-		.size = 12345, .root = { 0xff, 1 }
-	};
+	struct checkpoint checkpoint = { .size = 12345, .root = { 0xff, 1 } };
 	struct checkpoint opened;
 	uint8_t *generation;
 

@@ -138,18 +138,10 @@ static void test_text_at_every_place(void **state)
 		size_t len;
 		bool good;
 	} inserts[] = {
-		{ "\0",           1, false },
-                { "\x80",         1, false },
-                { "\xff",         1, false },
-		{ "\xc3\xa9",     2, true  },
-                { "\xc3",         1, false },
-                { "\xe2\x82\xac", 3, true  },
-		{ "\xe2\x82",     2, false },
-                { "\x01",         1, true  },
-                { "\x7f",         1, true  },
-		{ "\xc0\x80",     2, false },
-                { "\xed\xa0\x80", 3, false },
-                { "",             0, true  },
+		{ "\0", 1, false },       { "\x80", 1, false },         { "\xff", 1, false },
+		{ "\xc3\xa9", 2, true },  { "\xc3", 1, false },         { "\xe2\x82\xac", 3, true },
+		{ "\xe2\x82", 2, false }, { "\x01", 1, true },          { "\x7f", 1, true },
+		{ "\xc0\x80", 2, false }, { "\xed\xa0\x80", 3, false }, { "", 0, true },
 	};
 	struct event_fault fault;
 	struct event event;

@@ -109,14 +109,14 @@ static void test_golden_bytes(void **state)
 		const char *rest; /* type, payload, reason */
 	} golden[] = {
 		{ EVENT_ENVIRONMENT_CREATED, false,
-                 "b3656e7669726f6e6d656e742e6372656174656483a46e616d65aa70726f64756374696f6ea7"
+		  "b3656e7669726f6e6d656e742e6372656174656483a46e616d65aa70726f64756374696f6ea7"
 		  "70726f66696c65aa70726f64756374696f6ea970726f746563746564c3a0" },
-		{ EVENT_ENVIRONMENT_LOCKED,  true,
-                 "b2656e7669726f6e6d656e742e6c6f636b656482a46e616d65aa70726f64756374696f6ea875"
+		{ EVENT_ENVIRONMENT_LOCKED, true,
+		  "b2656e7669726f6e6d656e742e6c6f636b656482a46e616d65aa70726f64756374696f6ea875"
 		  "6e74696c5f6d73cf0000019b7ca98f2eb962656361757365206f66206772c3b6c39f65726520"
-		  "4c617374"						     },
-		{ EVENT_VARIABLES_CHANGED,   false,
-                 "b17661726961626c65732e6368616e67656482ab656e7669726f6e6d656e74aa70726f647563"
+		  "4c617374" },
+		{ EVENT_VARIABLES_CHANGED, false,
+		  "b17661726961626c65732e6368616e67656482ab656e7669726f6e6d656e74aa70726f647563"
 		  "74696f6ea76368616e6765739483a770726f66696c65a764656661756c74a36b6579a9415049"
 		  "5f544f4b454ea47365616c92c420deadbeef00ff807f00000000000000000000000000000000"
 		  "0000000000000000c468deadbeef00ff807f0000000000000000000000000000000000000000"
@@ -125,7 +125,7 @@ static void test_golden_bytes(void **state)
 		  "84a770726f66696c65a764656661756c74a36b6579a84752454554494e47a3736574ae68656c"
 		  "6c6f20247b4e414d457d0aa6657870616e64c383a770726f66696c65a764656661756c74a36b"
 		  "6579a94c4f475f4c4556454ca4636f707992cd10e10783a770726f66696c65a765752d776573"
-		  "74a36b6579a94c4f475f4c4556454ca5756e736574c3a0"               },
+		  "74a36b6579a94c4f475f4c4556454ca5756e736574c3a0" },
 	};
 
 	(void)state;
@@ -261,16 +261,16 @@ static void test_payload_alone(void **state)
 		enum event_type type;
 		enum status status;
 	} cases[] = {
-		{ "{1 'name' 'a'",            EVENT_ENVIRONMENT_REMOVED, STATUS_OK      },
-		{ "{1 'name' 'a'",            EVENT_PROFILE_REMOVED,     STATUS_CORRUPT },
-		{ "{1 'name' #d90161",        EVENT_ENVIRONMENT_REMOVED, STATUS_CORRUPT },
-		{ "{1 'name' 'a' 1",          EVENT_ENVIRONMENT_REMOVED, STATUS_CORRUPT },
-		{ "{2 'name' 'a' 'colour' 1", EVENT_ENVIRONMENT_REMOVED, STATUS_NEWER   },
-		{ "{1 'name' 'a'",            EVENT_UNKNOWN,             STATUS_NEWER   },
-		{ "{0",                       EVENT_UNKNOWN,             STATUS_NEWER   },
-		{ "[0",                       EVENT_UNKNOWN,             STATUS_CORRUPT },
-		{ "{0",                       EVENT_ENVIRONMENT_REMOVED, STATUS_CORRUPT },
-		{ "",			 EVENT_ENVIRONMENT_REMOVED, STATUS_CORRUPT },
+		{ "{1 'name' 'a'", EVENT_ENVIRONMENT_REMOVED, STATUS_OK },
+		{ "{1 'name' 'a'", EVENT_PROFILE_REMOVED, STATUS_CORRUPT },
+		{ "{1 'name' #d90161", EVENT_ENVIRONMENT_REMOVED, STATUS_CORRUPT },
+		{ "{1 'name' 'a' 1", EVENT_ENVIRONMENT_REMOVED, STATUS_CORRUPT },
+		{ "{2 'name' 'a' 'colour' 1", EVENT_ENVIRONMENT_REMOVED, STATUS_NEWER },
+		{ "{1 'name' 'a'", EVENT_UNKNOWN, STATUS_NEWER },
+		{ "{0", EVENT_UNKNOWN, STATUS_NEWER },
+		{ "[0", EVENT_UNKNOWN, STATUS_CORRUPT },
+		{ "{0", EVENT_ENVIRONMENT_REMOVED, STATUS_CORRUPT },
+		{ "", EVENT_ENVIRONMENT_REMOVED, STATUS_CORRUPT },
 	};
 
 	(void)state;
@@ -289,10 +289,8 @@ static void test_payload_alone(void **state)
 
 static void test_language_map_alone(void **state)
 {
-	const struct lang_text entries[] = {
-		{ slice_str("de"), slice_str("Titel") },
-                { slice_str("en"), slice_str("title") }
-	};
+	const struct lang_text entries[] = { { slice_str("de"), slice_str("Titel") },
+					     { slice_str("en"), slice_str("title") } };
 	const struct lang_text unordered[] = { entries[1], entries[0] };
 	AUTO(buf_release) struct buf bytes = BUF_INIT;
 	struct langmap map = { NULL, 9 };

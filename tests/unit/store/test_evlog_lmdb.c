@@ -509,9 +509,9 @@ static void test_crash(void **state)
 		const char *fault;
 		uint64_t left; /* events that the crash leaves */
 	} cases[] = {
-		{ "log.begin:crash",     0 },
-		{ "log.put:crash",       0 },
-		{ "log.commit:crash",    0 },
+		{ "log.begin:crash", 0 },
+		{ "log.put:crash", 0 },
+		{ "log.commit:crash", 0 },
 		{ "log.committed:crash", 1 },
 	};
 	uint64_t size = 4;
@@ -577,10 +577,10 @@ static void test_failed_put(void **state)
 		enum status status;
 		int sys_errno;
 	} cases[] = {
-		{ "log.begin:EIO",    STATUS_IO,        EIO    },
-		{ "log.put:EIO",      STATUS_IO,        EIO    },
-		{ "log.put:ENOMEM",   STATUS_NO_MEMORY, ENOMEM },
-		{ "log.put:ENOSPC:3", STATUS_IO,        ENOSPC },
+		{ "log.begin:EIO", STATUS_IO, EIO },
+		{ "log.put:EIO", STATUS_IO, EIO },
+		{ "log.put:ENOMEM", STATUS_NO_MEMORY, ENOMEM },
+		{ "log.put:ENOSPC:3", STATUS_IO, ENOSPC },
 	};
 	struct evlog *log = open_log(*state, create);
 
@@ -606,9 +606,9 @@ static void test_failed_commit(void **state)
 		const char *fault;
 		uint64_t left;
 	} cases[] = {
-		{ "log.commit:EIO",      0 },
-		{ "log.commit:ENOSPC",   0 },
-		{ "log.committed:EIO",   1 },
+		{ "log.commit:EIO", 0 },
+		{ "log.commit:ENOSPC", 0 },
+		{ "log.committed:EIO", 1 },
 		{ "log.committed:EINTR", 1 },
 	};
 	uint64_t size = 2;

@@ -432,15 +432,15 @@ static void test_words(void **state)
 		enum status status;
 		const char *text;
 	} cases[] = {
-		{ MDB_CORRUPTED,        STATUS_CORRUPT,   "MDB_CORRUPTED"        },
-		{ MDB_PAGE_NOTFOUND,    STATUS_CORRUPT,   "MDB_PAGE_NOTFOUND"    },
-		{ MDB_INVALID,          STATUS_CORRUPT,   "MDB_INVALID"          },
-		{ MDB_VERSION_MISMATCH, STATUS_CORRUPT,   "MDB_VERSION_MISMATCH" },
-		{ MDB_PANIC,            STATUS_IO,        "MDB_PANIC"            },
-		{ MDB_READERS_FULL,     STATUS_LOCKED,    "MDB_READERS_FULL"     },
-		{ ENOMEM,               STATUS_NO_MEMORY, "Cannot allocate"      },
-		{ EIO,                  STATUS_IO,        "Input/output"         },
-		{ ENOSPC,               STATUS_IO,        "No space"             },
+		{ MDB_CORRUPTED, STATUS_CORRUPT, "MDB_CORRUPTED" },
+		{ MDB_PAGE_NOTFOUND, STATUS_CORRUPT, "MDB_PAGE_NOTFOUND" },
+		{ MDB_INVALID, STATUS_CORRUPT, "MDB_INVALID" },
+		{ MDB_VERSION_MISMATCH, STATUS_CORRUPT, "MDB_VERSION_MISMATCH" },
+		{ MDB_PANIC, STATUS_IO, "MDB_PANIC" },
+		{ MDB_READERS_FULL, STATUS_LOCKED, "MDB_READERS_FULL" },
+		{ ENOMEM, STATUS_NO_MEMORY, "Cannot allocate" },
+		{ EIO, STATUS_IO, "Input/output" },
+		{ ENOSPC, STATUS_IO, "No space" },
 	};
 	struct lmdb_env *env;
 

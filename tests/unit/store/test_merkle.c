@@ -515,9 +515,7 @@ static void test_verifiers_are_total(void **state)
 static void test_forged_proofs(void **state)
 {
 	static const uint8_t x[HASH_BYTES] = { 1 };
-	struct merkle_path path = {
-		.count = 1, .hash = { { 2 }, { 3 }, { 4 }, { 5 } }
-	};
+	struct merkle_path path = { .count = 1, .hash = { { 2 }, { 3 }, { 4 }, { 5 } } };
 	uint8_t root1[HASH_BYTES];
 	uint8_t root2[HASH_BYTES];
 

@@ -224,10 +224,8 @@ static void test_created(void **state)
 
 static void test_key_enrolled_later(void **state)
 {
-	struct registry_key keys[2] = {
-		{ .key_id = { 1 }, .admin = true, .from_seq = 1 },
-		{ .key_id = { 2 }, .from_seq = 7 }
-	};
+	struct registry_key keys[2] = { { .key_id = { 1 }, .admin = true, .from_seq = 1 },
+					{ .key_id = { 2 }, .from_seq = 7 } };
 	struct registry registry = { .keys = keys, .key_count = 2 };
 
 	(void)state;

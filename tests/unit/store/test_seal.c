@@ -381,21 +381,21 @@ static void test_forged_plaintexts(void **state)
 		size_t nonzero_at; /* 0: nowhere */
 		enum status expected;
 	} cases[] = {
-		{ 13,              64,      0,       STATUS_OK      },
-		{ 28,              64,      0,       STATUS_OK      },
-		{ 29,              128,     0,       STATUS_OK      },
-		{ 29,              64,      0,       STATUS_CORRUPT }, /* reaches past the end */
-		{ 92,              64,      0,       STATUS_CORRUPT },
-		{ 0x80000000,      64,      0,       STATUS_CORRUPT },
-		{ UINT32_MAX,      64,      0,       STATUS_CORRUPT },
-		{ UINT32_MAX - 35, 64,      0,       STATUS_CORRUPT },
-		{ 28,              128,     0,       STATUS_CORRUPT }, /* padded further than it has to be */
-		{ 0,               128,     0,       STATUS_CORRUPT },
-		{ 13,              63,      0,       STATUS_CORRUPT }, /* not a multiple of 64 */
-		{ 13,              65,      0,       STATUS_CORRUPT },
-		{ 13,              36 + 13, 0,       STATUS_CORRUPT },
-		{ 13,              64,      36 + 13, STATUS_CORRUPT }, /* padding that is not zero */
-		{ 13,              64,      63,      STATUS_CORRUPT },
+		{ 13, 64, 0, STATUS_OK },
+		{ 28, 64, 0, STATUS_OK },
+		{ 29, 128, 0, STATUS_OK },
+		{ 29, 64, 0, STATUS_CORRUPT }, /* reaches past the end */
+		{ 92, 64, 0, STATUS_CORRUPT },
+		{ 0x80000000, 64, 0, STATUS_CORRUPT },
+		{ UINT32_MAX, 64, 0, STATUS_CORRUPT },
+		{ UINT32_MAX - 35, 64, 0, STATUS_CORRUPT },
+		{ 28, 128, 0, STATUS_CORRUPT }, /* padded further than it has to be */
+		{ 0, 128, 0, STATUS_CORRUPT },
+		{ 13, 63, 0, STATUS_CORRUPT }, /* not a multiple of 64 */
+		{ 13, 65, 0, STATUS_CORRUPT },
+		{ 13, 36 + 13, 0, STATUS_CORRUPT },
+		{ 13, 64, 36 + 13, STATUS_CORRUPT }, /* padding that is not zero */
+		{ 13, 64, 63, STATUS_CORRUPT },
 	};
 	uint8_t plain[PLAIN_BYTES];
 	struct sealing s;

@@ -402,10 +402,7 @@ static void a_damaged_head_is_noted(void **state)
 static void the_head_of_another_log_is_noted(void **state)
 {
 	struct fixture *fixture = *state;
-	const struct head_record foreign = {
-		.log_id = { 1, 2, 3 },
-                  .size = 77
-	};
+	const struct head_record foreign = { .log_id = { 1, 2, 3 }, .size = 77 };
 
 	make_store(fixture, 2);
 	assert_int_equal(fs_remove(fixture->head, NULL), STATUS_OK);
