@@ -17,16 +17,16 @@ enum plan_op {
 	PLAN_CHANGED,
 };
 
-/* What kind of thing a change is about. */
+/* What kind of thing a change is about, in the order of lists: what holds others first. */
 enum plan_kind {
-	PLAN_VARIABLE,
+	PLAN_STORE,  /* the store itself */
+	PLAN_ACTIVE, /* which environment, or which profile of an environment, is active */
 	PLAN_ENVIRONMENT,
 	PLAN_PROFILE,
+	PLAN_VARIABLE,
+	PLAN_DATABASE,
 	PLAN_CATEGORY,
 	PLAN_SPECIFICATION,
-	PLAN_DATABASE,
-	PLAN_ACTIVE, /* which environment, or which profile of an environment, is active */
-	PLAN_STORE,  /* the store itself */
 };
 
 /* One change, for -n, --json and diff. */

@@ -595,7 +595,7 @@ static void check_scoped(struct ops_fixture *fixture, const struct rollback_args
 }
 
 /* Is there a rollback within the scope to @goal? */
-static bool roll_back_scope(struct history *history, struct rollback_args *args, uint64_t goal)
+static bool roll_back_scope(struct history *history, struct rollback_args args, uint64_t goal)
 {
 	struct ops_fixture *fixture = history->fixture;
 	uint64_t before = ops_head(fixture);
@@ -604,15 +604,15 @@ static bool roll_back_scope(struct history *history, struct rollback_args *args,
 	enum status status;
 	char text[32];
 
-	args->to = number(text, goal);
-	status = ops_try(fixture, decide_rollback, args, &outcome, &err);
+	args.to = number(text, goal);
+	status = ops_try(fixture, decide_rollback, &args, &outcome, &err);
 	if (status == STATUS_OK) {
 		remember(history, &outcome);
-		check_scoped(fixture, args, before, goal);
+		check_scoped(fixture, &args, before, goal);
 		return !outcome.unchanged;
 	}
 	if (status != STATUS_NOT_FOUND && status != STATUS_DENIED && status != STATUS_CONFLICT &&
-	    (status != STATUS_INVALID || args->force))
+	    (status != STATUS_INVALID || args.force))
 		fail_msg("%s: %s", status_name(status), err.text);
 	assert_int_equal(ops_head(fixture), before);
 	return false;
@@ -631,7 +631,7 @@ static void a_scope_rolls_back_alone(void **state)
 	(void)snprintf(name, sizeof(name), SLICE_FMT, SLICE_ARG(session.environment));
 	session_close(&session);
 	last.environment = slice_str(name);
-	assert_true(roll_back_scope(&history, &last, history.last[history.count - 2]));
+	assert_true(roll_back_scope(&history, last, history.last[history.count - 2]));
 	for (size_t i = 0; i < 25; i++) {
 		struct rollback_args args = {
 			.environment = slice_str(PICK(&history, environment_names)),
@@ -642,7 +642,7 @@ static void a_scope_rolls_back_alone(void **state)
 			args.profile = slice_str(PICK(&history, profile_names));
 		if (sample_below(&history.random, 3) == 0)
 			args.only = slice_str("A*");
-		(void)roll_back_scope(&history, &args, random_moment(&history));
+		(void)roll_back_scope(&history, args, random_moment(&history));
 		random_command(&history);
 	}
 	ops_assert_no_violations(fixture);

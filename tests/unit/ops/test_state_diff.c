@@ -43,8 +43,16 @@ static void diff_since(struct session *session, uint64_t before, const struct di
 static const char *word(const struct diff_entry *entry, char ret[128])
 {
 	static const char signs[] = "+-~";
-	static const char *const kinds[] = { "variable",      "environment", "profile", "category",
-					     "specification", "database",    "active",  "store" };
+	static const char *const kinds[] = {
+		[PLAN_STORE] = "store",
+		[PLAN_ACTIVE] = "active",
+		[PLAN_ENVIRONMENT] = "environment",
+		[PLAN_PROFILE] = "profile",
+		[PLAN_VARIABLE] = "variable",
+		[PLAN_DATABASE] = "database",
+		[PLAN_CATEGORY] = "category",
+		[PLAN_SPECIFICATION] = "specification",
+	};
 
 	(void)snprintf(ret, 128, "%c %s " SLICE_FMT "/" SLICE_FMT " " SLICE_FMT, signs[entry->op],
 		       kinds[entry->kind], SLICE_ARG(entry->environment), SLICE_ARG(entry->profile),
@@ -106,16 +114,17 @@ static void finds_every_kind_in_order(void **state)
 	make_history(fixture);
 	ops_open(fixture, SESSION_STATE, &session);
 	diff_since(&session, before, &everything, &diff);
-	ASSERT_WORDS(&diff, "- variable development/default OLD", "+ variable development/night A",
+	ASSERT_WORDS(&diff, "~ active / environment", "~ active development/ profile",
+		     "+ environment extra/ extra", "~ environment testing/ testing",
+		     "- profile development/default default", "+ profile extra/default default",
+		     "- variable development/default OLD", "+ variable development/night A",
 		     "+ variable development/night B", "- variable development/night OLD",
-		     "+ variable extra/default INSIDE", "+ environment extra/ extra",
-		     "~ environment testing/ testing", "- profile development/default default",
-		     "+ profile extra/default default", "+ category / cat", "+ specification / K",
-		     "~ active / environment", "~ active development/ profile");
+		     "+ variable extra/default INSIDE", "+ category / cat", "+ specification / K");
 	diff_since(&session, before, &scope, &diff);
-	ASSERT_WORDS(&diff, "- variable development/default OLD", "+ variable development/night A",
-		     "+ variable development/night B", "- variable development/night OLD",
-		     "- profile development/default default", "~ active development/ profile");
+	ASSERT_WORDS(&diff, "~ active development/ profile",
+		     "- profile development/default default", "- variable development/default OLD",
+		     "+ variable development/night A", "+ variable development/night B",
+		     "- variable development/night OLD");
 	scope.profile = slice_str("night");
 	diff_since(&session, before, &scope, &diff);
 	ASSERT_WORDS(&diff, "+ variable development/night A", "+ variable development/night B",
@@ -223,16 +232,16 @@ static void describes_without_secrets(void **state)
 	assert_int_equal(diff_describe(&session, &then, &session.view, &diff, &changes, NULL),
 			 STATUS_OK);
 	assert_int_equal(diff.count, 3);
-	assert_true(slice_equal_str(changes[0].key, "A"));
-	assert_true(slice_equal_str(changes[0].after, "plain"));
-	assert_false(changes[0].after_secret);
-	assert_true(slice_equal_str(changes[1].key, "S"));
-	assert_int_equal(changes[1].after.len, 0);
-	assert_true(changes[1].after_secret);
-	assert_false(changes[1].before_secret);
-	assert_int_equal(changes[2].kind, PLAN_ACTIVE);
-	assert_true(slice_equal_str(changes[2].before, "development"));
-	assert_true(slice_equal_str(changes[2].after, "testing"));
+	assert_int_equal(changes[0].kind, PLAN_ACTIVE);
+	assert_true(slice_equal_str(changes[0].before, "development"));
+	assert_true(slice_equal_str(changes[0].after, "testing"));
+	assert_true(slice_equal_str(changes[1].key, "A"));
+	assert_true(slice_equal_str(changes[1].after, "plain"));
+	assert_false(changes[1].after_secret);
+	assert_true(slice_equal_str(changes[2].key, "S"));
+	assert_int_equal(changes[2].after.len, 0);
+	assert_true(changes[2].after_secret);
+	assert_false(changes[2].before_secret);
 	session_close(&session);
 }
 
