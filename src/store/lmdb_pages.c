@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "store/lmdb_tables.h"
 
@@ -31,11 +30,6 @@ struct page_set {
 	size_t count; /* pages in the file */
 	uint8_t *met;
 };
-
-static void page_set_release(struct page_set *set)
-{
-	free(set->met);
-}
 
 /* Note @page as met. False when it was before, or is none. */
 static bool meet(struct page_set *set, size_t page)
@@ -155,12 +149,28 @@ static enum status damaged(const char *table, int code, struct error *err)
 			 table);
 }
 
+static enum status walk_all(struct page_set *set, const struct lmdb_tables *tables,
+			    struct error *err)
+{
+	int code = walk(set, FREE_DBI);
+
+	if (code)
+		return damaged("list of free pages", code, err);
+	for (size_t i = 0; i < LMDB_TABLES; i++) {
+		code = walk(set, tables->dbi[i]);
+		if (code)
+			return damaged(lmdb_table_name((enum lmdb_table)i), code, err);
+	}
+	return STATUS_OK;
+}
+
 enum status lmdb_pages_check(MDB_txn *txn, const struct lmdb_tables *tables, struct error *err)
 {
-	struct page_set set AUTO(page_set_release) = { .txn = txn };
+	struct page_set set = { .txn = txn };
 	MDB_env *env = mdb_txn_env(txn);
 	MDB_envinfo info;
 	MDB_stat stat;
+	enum status status;
 	int code = mdb_env_info(env, &info);
 
 	if (!code)
@@ -172,13 +182,7 @@ enum status lmdb_pages_check(MDB_txn *txn, const struct lmdb_tables *tables, str
 	set.met = calloc(set.count / 8 + 1, 1);
 	if (!set.met)
 		return error_no_memory(err);
-	code = walk(&set, FREE_DBI);
-	if (code)
-		return damaged("list of free pages", code, err);
-	for (size_t i = 0; i < LMDB_TABLES; i++) {
-		code = walk(&set, tables->dbi[i]);
-		if (code)
-			return damaged(lmdb_table_name((enum lmdb_table)i), code, err);
-	}
-	return STATUS_OK;
+	status = walk_all(&set, tables, err);
+	free(set.met);
+	return status;
 }

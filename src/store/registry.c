@@ -7,6 +7,7 @@
  */
 #include "store/registry.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdbool.h>
@@ -161,6 +162,7 @@ static enum status make_key(const struct registry *registry, const struct event 
 				 "event %" PRIu64 ": the operator's key id is enrolled already",
 				 event->seq);
 	memcpy(key.public_key, public_key.data, PUBLIC_KEY_BYTES);
+	assert(name.data); /* a name has a letter at least */
 	memcpy(key.name, name.data, name.len);
 	*ret = key;
 	return STATUS_OK;
