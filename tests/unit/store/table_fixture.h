@@ -26,7 +26,7 @@
 #include "unit/store/raw_lmdb.h"
 
 enum {
-	LOG_PATH_MAX = 512,
+	LOG_PATH_MAX = SCRATCH_PATH_MAX + 32,
 	KEY_ROOM = 64,
 	VALUE_ROOM = 4096,
 };
