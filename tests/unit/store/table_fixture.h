@@ -23,6 +23,7 @@
 #include "base/limits.h"
 #include "store/audit.h"
 #include "store/evlog_lmdb.h"
+#include "unit/base/scratch.h"
 #include "unit/store/raw_lmdb.h"
 
 enum {
