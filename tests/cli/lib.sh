@@ -18,9 +18,17 @@ cd "$work/dir" || exit 1
 
 failures=0 checks=0
 
+# bash calls this in a subshell: a misspelt check must not pass for one that held.
+command_not_found_handle() {
+	echo "FAIL: there is no command '$1'"
+	: >"$work/misspelt"
+	return 127
+}
+
 finish() {
 	local code=$?
 	trap - EXIT
+	[[ ! -e $work/misspelt ]] || failures=$((failures + 1))
 	if [[ $code -ne 0 && $failures -eq 0 ]]; then
 		echo "FAIL: the test itself stopped with status $code"
 		failures=1

@@ -3,6 +3,7 @@
  */
 #include "machine.h"
 
+#include <inttypes.h>
 #include <lmdb.h>
 #include <msgpack.h>
 #include <sodium.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/statfs.h>
+#include <sys/times.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -110,6 +112,33 @@ static void look_at_cpu(char *ret, size_t size)
 		(void)fclose(file);
 }
 
+/* The first line of /proc/stat, proc(5): the same ticks as times(2) counts. */
+static struct machine_ticks look_at_ticks(void)
+{
+	enum { USER, NICE, SYSTEM, IDLE, IOWAIT, IRQ, SOFTIRQ, STEAL, FIELDS };
+	FILE *file = fopen("/proc/stat", "re");
+	struct machine_ticks ticks = { .all = 0 };
+	uint64_t at[FIELDS];
+	struct tms own;
+
+	if (!file)
+		return ticks;
+	if (fscanf(file,
+		   "cpu %" SCNu64 "%" SCNu64 "%" SCNu64 "%" SCNu64 "%" SCNu64 "%" SCNu64 "%" SCNu64
+		   "%" SCNu64,
+		   &at[USER], &at[NICE], &at[SYSTEM], &at[IDLE], &at[IOWAIT], &at[IRQ],
+		   &at[SOFTIRQ], &at[STEAL]) == FIELDS &&
+	    times(&own) != (clock_t)-1) {
+		ticks.busy = at[USER] + at[NICE] + at[SYSTEM] + at[IRQ] + at[SOFTIRQ];
+		ticks.stolen = at[STEAL];
+		ticks.all = ticks.busy + ticks.stolen + at[IDLE] + at[IOWAIT];
+		ticks.own =
+			(uint64_t)(own.tms_utime + own.tms_stime + own.tms_cutime + own.tms_cstime);
+	}
+	(void)fclose(file);
+	return ticks;
+}
+
 void machine_look(const char *dir, struct machine *ret)
 {
 	struct utsname system;
@@ -120,11 +149,40 @@ void machine_look(const char *dir, struct machine *ret)
 		.file_system = file_system_name(dir),
 		.build = BUILD,
 		.release = RELEASED,
+		.ticks = look_at_ticks(),
 	};
 	look_at_cpu(ret->cpu, sizeof(ret->cpu));
 	if (uname(&system) == 0)
 		(void)snprintf(ret->kernel, sizeof(ret->kernel), "%s %s %s", system.sysname,
 			       system.release, system.machine);
+}
+
+void machine_settle(struct machine *machine)
+{
+	struct machine_ticks now = look_at_ticks(), *since = &machine->ticks;
+
+	since->all = now.all - since->all;
+	since->busy = now.busy - since->busy;
+	since->stolen = now.stolen - since->stolen;
+	since->own = now.own - since->own;
+}
+
+/* What part of all processors' time; ticks are coarse, so that a little may be missing. */
+static unsigned permille(uint64_t part, uint64_t without, const struct machine_ticks *ticks)
+{
+	if (ticks->all == 0 || part < without)
+		return 0;
+	return (unsigned)((part - without) * 1000 / ticks->all);
+}
+
+static unsigned stolen_permille(const struct machine *machine)
+{
+	return permille(machine->ticks.stolen, 0, &machine->ticks);
+}
+
+static unsigned others_permille(const struct machine *machine)
+{
+	return permille(machine->ticks.busy, machine->ticks.own, &machine->ticks);
 }
 
 void machine_text(const struct machine *machine, struct buf *out)
@@ -136,6 +194,11 @@ void machine_text(const struct machine *machine, struct buf *out)
 		   sodium_version_string(), msgpack_version(), COMPILER);
 	buf_printf(out, "provenv %s, build: %s; %u runs%s\n", PROVENV_VERSION, machine->build,
 		   machine->runs, machine->quick ? ", quick" : "");
+	buf_printf(out,
+		   "taken by others meanwhile: %u.%u %% of the processors by the hypervisor, "
+		   "%u.%u %% by other programs\n",
+		   stolen_permille(machine) / 10, stolen_permille(machine) % 10,
+		   others_permille(machine) / 10, others_permille(machine) % 10);
 	if (!machine->release)
 		buf_append_str(out, "warning: not a release build, these figures say little\n");
 }
@@ -160,5 +223,7 @@ void machine_json(const struct machine *machine, struct json *json)
 	jsonw_pair_bool(json, "release", machine->release);
 	jsonw_pair_uint(json, "runs", machine->runs);
 	jsonw_pair_bool(json, "quick", machine->quick);
+	jsonw_pair_uint(json, "stolen_permille", stolen_permille(machine));
+	jsonw_pair_uint(json, "others_permille", others_permille(machine));
 	jsonw_end(json);
 }

@@ -5,9 +5,18 @@
 #define PROVENV_BENCH_MACHINE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/json.h"
+
+/* Processor time since the machine started, in ticks of USER_HZ; all zeros when unknown. */
+struct machine_ticks {
+	uint64_t all;    /* of all processors */
+	uint64_t busy;   /* not idle, here */
+	uint64_t stolen; /* held back by the hypervisor */
+	uint64_t own;    /* of this process, and of its children that ended */
+};
 
 struct machine {
 	char cpu[128];
@@ -18,10 +27,13 @@ struct machine {
 	bool release;            /* optimised, without sanitizers and test hooks */
 	unsigned runs;
 	bool quick;
+	struct machine_ticks ticks; /* of the measuring, once machine_settle() was called */
 };
 
 /* Fill what can be known; the rest reads "unknown". @dir is the scratch directory. */
 void machine_look(const char *dir, struct machine *ret);
+/* The measuring is over: what others took of the processors meanwhile is known. */
+void machine_settle(struct machine *machine);
 
 /* The kind of file system of @dir; "unknown" when it is none we know. Static. */
 const char *file_system_name(const char *dir);

@@ -249,6 +249,7 @@ static int work(void *context, const char *dir)
 	machine.runs = options->runs;
 	machine.quick = options->quick;
 	complete = measure_rows(&bench, options->names);
+	machine_settle(&machine);
 	if (options->json)
 		report_json(&report, &machine, &out);
 	else
