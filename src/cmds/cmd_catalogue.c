@@ -98,6 +98,11 @@ static enum status change(struct invocation *inv, decide_fn decide, const void *
 	buf_printf(&word, "%s %s", inv->command->group, inv->command->verb);
 	if (!status)
 		print_outcome(inv, buf_str(&word), &outcome);
+	for (size_t i = 0; !status && i < outcome.exposed_count; i++)
+		buf_printf(&inv->notes,
+			   "'" SLICE_FMT "' had plain values: they stay readable in the log; "
+			   "change the value at its source\n",
+			   SLICE_ARG(outcome.exposed[i]));
 	invocation_close(inv, &session);
 	return status;
 }
@@ -264,25 +269,8 @@ static enum status cmd_spec_set(struct invocation *inv, struct error *err)
 		.required = option_given(options, OPTION_REQUIRED),
 		.secret = option_given(options, OPTION_SECRET),
 	};
-	struct session session = { .store = NULL };
-	struct outcome outcome;
-	bool plain = false;
-	enum status status = invocation_open(inv, SESSION_STATE, &session, err);
 
-	if (!status)
-		status = args.secret ? op_has_plain_history(&session, args.key, &plain, err)
-				     : STATUS_OK;
-	if (!status)
-		status = commit(&session, decide_specification_set, &args, &outcome, err);
-	if (!status)
-		print_outcome(inv, "spec set", &outcome);
-	if (!status && plain)
-		buf_printf(
-			&inv->notes,
-			"'%s' had plain values: they stay readable in the log; change the value\n",
-			inv->operands[0]);
-	invocation_close(inv, &session);
-	return status;
+	return change(inv, decide_specification_set, &args, err);
 }
 
 static enum status cmd_spec_rm(struct invocation *inv, struct error *err)

@@ -27,8 +27,7 @@
 
 static bool locked_now(const struct environment *environment)
 {
-	return environment->locked &&
-	       (environment->until_ms == 0 || environment->until_ms > clock_now_ms());
+	return environment_is_locked(environment, clock_now_ms());
 }
 
 static void json_environment(struct json *json, struct arena *arena,
@@ -38,7 +37,7 @@ static void json_environment(struct json *json, struct arena *arena,
 	jsonw_pair_bool(json, "active", environment->active);
 	jsonw_pair_bool(json, "protected", environment->is_protected);
 	jsonw_pair_bool(json, "locked", locked_now(environment));
-	if (environment->locked && environment->until_ms)
+	if (locked_now(environment) && environment->until_ms)
 		jsonw_pair_time(json, "locked_until", environment->until_ms);
 	jsonw_pair_slice(json, "profile", environment->profile);
 	jsonw_pair_slice(json, "title", langmap_text(arena, environment->title));
@@ -215,8 +214,11 @@ static enum status cmd_env_unprotect(struct invocation *inv, struct error *err)
 /* A moment, or a duration from now. */
 static enum status read_until(const char *text, struct environment_args *args, struct error *err)
 {
-	if (text_to_time_ms(slice_str(text), &args->until_ms))
+	if (text_to_time_ms(slice_str(text), &args->until_ms)) {
+		/* 1970 to the millisecond is 0, which would mean a lock without end. */
+		args->until_ms += args->until_ms == 0;
 		return STATUS_OK;
+	}
 	if (text_to_duration_ms(slice_str(text), &args->until_in_ms) && args->until_in_ms &&
 	    args->until_in_ms <= LOCK_SPAN_MAX_MS)
 		return STATUS_OK;

@@ -28,7 +28,11 @@
 
 enum {
 	FLUSH_BYTES = 64 * 1024,
-	CLOCK_BEHIND_MS = 1000, /* a signer's clock this far behind the log is worth a word */
+	/*
+	 * A signer's clock this far behind the log is worth a word. Less is no clock's fault: a
+	 * command that asked a person, or waited for the lock, claims the time when it began.
+	 */
+	CLOCK_BEHIND_MS = 60 * 1000,
 };
 
 /* The members of one event, shared by `log` and `show`. */
@@ -210,7 +214,7 @@ static enum status cmd_log(struct invocation *inv, struct error *err)
 	/* --at needs no state, only the event; but REFs are resolved by sessions with state. */
 	enum session_need need = inv->session.at ? SESSION_STATE : SESSION_LOG;
 	struct session session = { .store = NULL };
-	struct history_filter filter = { .max = 0 };
+	struct history_filter filter = { .until_ms = UINT64_MAX };
 	enum status status = read_filter(inv, &filter, err);
 
 	if (status)

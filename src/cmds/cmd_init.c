@@ -65,6 +65,7 @@ static enum status cmd_init(struct invocation *inv, struct error *err)
 		.global = option_given(inv->options, OPTION_GLOBAL),
 		.key_name = option_text(inv->options, OPTION_KEY),
 		.reason = inv->session.reason,
+		.accept_clock = inv->session.accept_clock,
 	};
 	enum status status = path ? read_catalogue(path, &catalogue, err) : STATUS_OK;
 
@@ -82,8 +83,8 @@ static enum status cmd_init(struct invocation *inv, struct error *err)
 	return STATUS_OK;
 }
 
-static const enum option_id init_options[] = { OPTION_CATALOGUE, OPTION_GLOBAL, OPTION_KEY,
-					       OPTION_REASON, OPTION_END };
+static const enum option_id init_options[] = { OPTION_CATALOGUE, OPTION_GLOBAL,       OPTION_KEY,
+					       OPTION_REASON,    OPTION_ACCEPT_CLOCK, OPTION_END };
 
 const struct command commands_init[] = {
 	{

@@ -110,14 +110,14 @@ static enum status cmd_key_gen(struct invocation *inv, struct error *err)
 	return STATUS_OK;
 }
 
-static enum status put_note(struct invocation *inv, const struct buf *note, struct error *err)
+static void checkpoint_json(struct invocation *inv, const struct buf *note, const struct buf *vkey)
 {
-	const char *path = option_text(inv->options, OPTION_OUT);
+	struct json json;
 
-	if (path && strcmp(path, "-") != 0)
-		return fs_write_durable(path, 0644, buf_slice(note), err);
-	buf_append_slice(&inv->out, buf_slice(note));
-	return STATUS_OK;
+	json_begin(inv, &json, "checkpoint");
+	jsonw_pair_string(&json, "note", buf_str(note));
+	jsonw_pair_string(&json, "vkey", buf_str(vkey));
+	json_finish(inv, &json);
 }
 
 static enum status cmd_checkpoint(struct invocation *inv, struct error *err)
@@ -125,20 +125,20 @@ static enum status cmd_checkpoint(struct invocation *inv, struct error *err)
 	struct session session = { .store = NULL };
 	AUTO(buf_release) struct buf note = BUF_INIT;
 	AUTO(buf_release) struct buf vkey = BUF_INIT;
-	struct json json;
+	const char *path = option_text(inv->options, OPTION_OUT);
+	bool to_file = path && strcmp(path, "-") != 0;
 	enum status status = invocation_open(inv, SESSION_LOG, &session, err);
 
 	if (!status)
 		status = op_checkpoint(&session, &note, &vkey, err);
-	if (!status && inv->json) {
-		json_begin(inv, &json, "checkpoint");
-		jsonw_pair_string(&json, "note", buf_str(&note));
-		jsonw_pair_string(&json, "vkey", buf_str(&vkey));
-		json_finish(inv, &json);
-	} else if (!status) {
-		status = put_note(inv, &note, err);
+	if (!status && to_file)
+		status = fs_write_durable(path, 0644, buf_slice(&note), err);
+	if (!status && inv->json)
+		checkpoint_json(inv, &note, &vkey);
+	else if (!status && !to_file)
+		buf_append_slice(&inv->out, buf_slice(&note));
+	if (!status && !inv->json)
 		buf_printf(&inv->notes, "verify with the key %s\n", buf_str(&vkey));
-	}
 	invocation_close(inv, &session);
 	return status;
 }

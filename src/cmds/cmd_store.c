@@ -115,6 +115,9 @@ static void verify_json(struct invocation *inv, const struct verify_result *resu
 		jsonw_null(&json);
 	jsonw_pair_string(&json, "message",
 			  result->deep_failed ? buf_str(&result->deep_note) : audit->message);
+	jsonw_pair_uint(&json, "valid_size", audit->valid_size);
+	jsonw_pair_string(&json, "completeness_message", result->completeness_note);
+	jsonw_pair_string(&json, "next", result->next);
 	jsonw_pair_hex(&json, "root", audit->root, HASH_BYTES);
 	if (result->since)
 		jsonw_pair_uint(&json, "since", result->since);
@@ -176,23 +179,17 @@ static void verify_text(struct invocation *inv, const struct verify_result *resu
 		buf_printf(out, "no effect:    event %" PRIu64 " broke the rule %s\n",
 			   result->violations[i].seq, apply_rule_name(result->violations[i].rule));
 	if (!audit->ok && audit->valid_size)
-		buf_printf(out,
-			   "valid up to:  event %" PRIu64
-			   "; can it be mended? provenv doctor -n; else: provenv-replay salvage\n",
-			   audit->valid_size);
+		buf_printf(out, "valid up to:  event %" PRIu64 "\n", audit->valid_size);
+	if (*result->next)
+		buf_printf(out, "next:         %s\n", result->next);
 }
 
+/* What is damaged or lost stands on stdout, with what to do about it. */
 static enum status verify_verdict(const struct verify_result *result, struct error *err)
 {
-	if (!result->audit.ok)
-		return error_hint(err, error_set(err, STATUS_CORRUPT, "%s", result->audit.message),
-				  "keep a copy of the store, then see provenv-replay salvage");
-	if (result->deep_failed)
-		return error_set(err, STATUS_CORRUPT, "%s", buf_str(&result->deep_note));
-	if (result->completeness == COMPLETENESS_FAILED)
-		return error_hint(err,
-				  error_set(err, STATUS_CORRUPT, "%s", result->completeness_note),
-				  "bring back a newer copy of the store; see provenv doctor");
+	if (!result->audit.ok || result->deep_failed || result->completeness == COMPLETENESS_FAILED)
+		return error_set(err, STATUS_CORRUPT,
+				 "the log is damaged, or not all of it is there");
 	if (result->audit.newer)
 		return error_hint(
 			err,
@@ -224,7 +221,7 @@ static enum status cmd_verify(struct invocation *inv, struct error *err)
 		/* The verdict stands on stdout; an error object would only repeat it. */
 		inv->silent = status == STATUS_CORRUPT;
 	}
-	session_close(&session);
+	invocation_close(inv, &session);
 	return status;
 }
 
@@ -261,7 +258,7 @@ static void doctor_print(struct invocation *inv, const struct finding *findings,
 
 static enum status accept_loss(struct invocation *inv, const char *size_text, struct error *err)
 {
-	struct store_receipt receipt;
+	struct store_receipt receipt = { .last_seq = 0 };
 	struct json json;
 	uint64_t size;
 	enum status status;
@@ -271,8 +268,18 @@ static enum status accept_loss(struct invocation *inv, const char *size_text, st
 	status = op_accept_loss(&inv->session, size, &receipt, err);
 	if (!status && inv->json) {
 		json_begin(inv, &json, "doctor");
-		jsonw_pair_uint(&json, "seq", receipt.last_seq);
+		jsonw_pair_bool(&json, "planned", inv->session.dry_run);
+		jsonw_key(&json, "seq");
+		if (inv->session.dry_run)
+			jsonw_null(&json);
+		else
+			jsonw_uint(&json, receipt.last_seq);
 		json_finish(inv, &json);
+	} else if (!status && inv->session.dry_run) {
+		buf_printf(&inv->out,
+			   "would accept that the log ends at event %" PRIu64
+			   ", and record it for ever (nothing was changed)\n",
+			   size);
 	} else if (!status) {
 		buf_printf(&inv->out, "the loss is accepted and recorded as event %" PRIu64 "\n",
 			   receipt.last_seq);
@@ -291,9 +298,12 @@ static enum status cmd_doctor(struct invocation *inv, struct error *err)
 	if (size)
 		return accept_loss(inv, size, err);
 	status = op_doctor(&inv->session, &session, &findings, &count, err);
-	if (!status) {
-		inv->verdict = true;
+	/* The findings stand on stdout; an error object would only repeat the last of them. */
+	inv->silent = status == STATUS_CORRUPT;
+	inv->verdict = !status || inv->silent;
+	if (inv->verdict)
 		doctor_print(inv, findings, count);
+	if (!status) {
 		for (size_t i = 0; i < count; i++)
 			bad += findings[i].bad && !findings[i].mended;
 		if (bad)
@@ -353,8 +363,10 @@ static enum status cmd_rebuild(struct invocation *inv, struct error *err)
 }
 
 static const enum option_id verify_options[] = { OPTION_DEEP, OPTION_SINCE, OPTION_AS, OPTION_END };
-static const enum option_id doctor_options[] = { OPTION_ACCEPT_LOSS, OPTION_DRY_RUN, OPTION_CONFIRM,
-						 OPTION_REASON,      OPTION_AS,      OPTION_END };
+static const enum option_id doctor_options[] = { OPTION_ACCEPT_LOSS, OPTION_DRY_RUN,
+						 OPTION_CONFIRM,     OPTION_REASON,
+						 OPTION_AS,          OPTION_ACCEPT_CLOCK,
+						 OPTION_END };
 static const enum option_id rebuild_options[] = { OPTION_COMPARE, OPTION_END };
 
 const struct command commands_store[] = {

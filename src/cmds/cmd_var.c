@@ -54,15 +54,17 @@ static enum status read_hidden(struct invocation *inv, struct hidden_value *ret,
 	return secret_copy(&ret->secret, buf_slice(&bytes), err);
 }
 
-/* "KEY=VALUE" cut at the first '='. The value is never echoed. */
-static enum status split(const char *operand, struct assignment *ret, struct error *err)
+/* "KEY=VALUE" cut at the first '='. */
+static enum status split(const char *operand, size_t index, struct assignment *ret,
+			 struct error *err)
 {
 	const char *equals = strchr(operand, '=');
 
+	/* It may be the rest of a value that lost its quotes: only its place is named. */
 	if (!equals)
-		return error_hint(err,
-				  error_set(err, STATUS_USAGE, "set: '%s' has no '='", operand),
-				  "provenv set KEY=VALUE, or KEY with --stdin or --file FILE");
+		return error_hint(
+			err, error_set(err, STATUS_USAGE, "set: operand %zu has no '='", index + 1),
+			"provenv set KEY=VALUE, or KEY with --stdin or --file FILE");
 	ret->key = slice_of(operand, (size_t)(equals - operand));
 	ret->value = slice_str(equals + 1);
 	return STATUS_OK;
@@ -88,7 +90,7 @@ static enum status read_assignments(struct invocation *inv, struct session *sess
 		status = read_hidden(inv, hidden, err);
 	}
 	for (size_t i = 0; !from_elsewhere && !status && i < inv->operand_count; i++)
-		status = split(inv->operands[i], &items[i], err);
+		status = split(inv->operands[i], i, &items[i], err);
 	ret->assignments = items;
 	ret->count = inv->operand_count;
 	return status;

@@ -237,9 +237,23 @@ static enum status keep_confirm(struct parsing *parsing, const char *value)
 	return STATUS_OK;
 }
 
+/*
+ * Texts that an empty one removes. Elsewhere an empty value is a shell variable that was not set,
+ * and would quietly widen what the command does.
+ */
 static bool may_be_empty(enum option_id id)
 {
-	return id != OPTION_STORE && id != OPTION_ENVIRONMENT && id != OPTION_PROFILE;
+	static const enum option_id texts[] = {
+		OPTION_TITLE,   OPTION_DESCRIPTION, OPTION_CATEGORY, OPTION_TYPE,
+		OPTION_ENUM,    OPTION_PATTERN,     OPTION_MIN,      OPTION_MAX,
+		OPTION_DEFAULT, OPTION_UNIT,        OPTION_EXAMPLE,
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (texts[i] == id)
+			return true;
+	}
+	return false;
 }
 
 static enum status keep(struct parsing *parsing, const struct option_info *info, const char *value)

@@ -43,6 +43,13 @@ static void check_json(struct invocation *inv, const struct session *session, co
 	json_finish(inv, &json);
 }
 
+/* Does the text begin with the key, as those of a broken rule do? */
+static bool is_named(const struct problem *problem)
+{
+	return strncmp(problem->text, (const char *)problem->key.data, problem->key.len) == 0 &&
+	       problem->text[problem->key.len] == ':';
+}
+
 static void check_text(struct invocation *inv, const struct session *session,
 		       const struct problem *problems, size_t count)
 {
@@ -50,10 +57,7 @@ static void check_text(struct invocation *inv, const struct session *session,
 		buf_printf(&inv->out, SLICE_FMT "/" SLICE_FMT ": valid\n",
 			   SLICE_ARG(session->environment), SLICE_ARG(session->profile));
 	for (size_t i = 0; i < count; i++) {
-		bool named = strncmp(problems[i].text, (const char *)problems[i].key.data,
-				     problems[i].key.len) == 0;
-
-		if (!named)
+		if (!is_named(&problems[i]))
 			buf_printf(&inv->out, SLICE_FMT ": ", SLICE_ARG(problems[i].key));
 		buf_printf(&inv->out, "%s\n", problems[i].text);
 		if (*problems[i].hint)

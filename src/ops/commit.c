@@ -24,6 +24,8 @@
 #include "base/limits.h"
 #include "base/rng.h"
 #include "base/text.h"
+#include "ops/envelope.h"
+#include "ops/op_environment.h"
 #include "ops/plan.h"
 #include "ops/secrets.h"
 #include "ops/session.h"
@@ -34,8 +36,6 @@
 #include "store/store.h"
 
 #include "base/banned.h"
-
-#define CLOCK_AHEAD_MAX_MS (UINT64_C(2) * 366 * 24 * 3600 * 1000)
 
 struct writing {
 	struct session *session;
@@ -128,6 +128,19 @@ static enum status refuse_locked(struct session *session, const struct environme
 		"lift the lock: provenv env unlock " SLICE_FMT, SLICE_ARG(environment->name));
 }
 
+/* What a plan puts back is as protected as it was; what it makes new needs no confirmation. */
+static bool comes_back_protected(const struct plan *plan, struct slice name)
+{
+	for (size_t i = 0; plan->puts_back && i < plan->payload_count; i++) {
+		const struct payload *payload = plan->payloads[i];
+
+		if (payload->type == EVENT_ENVIRONMENT_CREATED &&
+		    slice_equal(payload_get_text(payload, FIELD_NAME), name))
+			return payload_get_bool(payload, FIELD_PROTECTED);
+	}
+	return false;
+}
+
 /* Policy for one touched environment. @may_ask: before the lock is taken. */
 static enum status allow(struct writing *writing, struct slice name, bool may_ask,
 			 struct error *err)
@@ -136,17 +149,20 @@ static enum status allow(struct writing *writing, struct slice name, bool may_as
 	struct environment environment;
 	enum status status = state_environment(&session->view, name, &environment, err);
 
-	if (status == STATUS_NOT_FOUND)
-		return STATUS_OK; /* made by this very plan */
-	if (status)
+	if (status == STATUS_NOT_FOUND) {
+		/* Made by this very plan. */
+		environment = (struct environment){
+			.is_protected = comes_back_protected(&writing->plan, name),
+		};
+	} else if (status) {
 		return status;
-	if (environment.locked && !is_unlock(&writing->plan) &&
-	    (environment.until_ms == 0 || environment.until_ms > writing->now_ms))
+	}
+	if (environment_is_locked(&environment, writing->now_ms) && !is_unlock(&writing->plan))
 		return refuse_locked(session, &environment, err);
 	/* A plan that changes nothing needs no confirmation. */
 	if (!environment.is_protected || session->options->dry_run)
 		return STATUS_OK;
-	if (!session->options->reason)
+	if (!reason_given(session->options->reason))
 		return error_hint(err,
 				  error_set(err, STATUS_UNCONFIRMED,
 					    "'" SLICE_FMT "' is protected: a reason is needed",
@@ -173,31 +189,18 @@ static enum status check_policy(struct writing *writing, bool may_ask, struct er
 	return status;
 }
 
-/* The last event's time, and the guard against a clock that would push the log's time away. */
-static enum status check_clock(struct writing *writing, struct error *err)
+/* What does not depend on the plan: the reason, and the clock beside the last event's time. */
+static enum status check_envelope(const struct writing *writing, struct error *err)
 {
 	struct session *session = writing->session;
 	const struct read_event *last;
-	char now[32], before[32];
-	uint64_t last_ms;
-	enum status status = session_event(session, session->log->size, &last, err);
+	enum status status = reason_check(session->options->reason, err);
 
+	if (!status)
+		status = session_event(session, session->log->size, &last, err);
 	if (status || session->options->accept_clock)
 		return status;
-	last_ms = last->decoded.event.time_ms;
-	text_from_time_ms(writing->now_ms, now);
-	text_from_time_ms(last_ms, before);
-	if (writing->now_ms > last_ms && writing->now_ms - last_ms > CLOCK_AHEAD_MAX_MS)
-		(void)error_set(err, STATUS_UNCONFIRMED,
-				"the clock says %s, over two years after the last event (%s)", now,
-				before);
-	else if (writing->now_ms < (uint64_t)PROVENV_BUILD_TIME_S * 1000)
-		(void)error_set(err, STATUS_UNCONFIRMED,
-				"the clock says %s, before this program was built", now);
-	else
-		return STATUS_OK;
-	return error_hint(err, STATUS_UNCONFIRMED,
-			  "set the clock, or say that it is right with --accept-clock");
+	return clock_check(writing->now_ms, last->decoded.event.time_ms, err);
 }
 
 static enum status check_if_head(struct session *session, struct error *err)
@@ -457,8 +460,6 @@ static enum status carry_out(struct writing *writing, struct outcome *ret, struc
 	if (!status)
 		status = check_choice(session, err);
 	if (!status)
-		status = check_clock(writing, err);
-	if (!status)
 		status = plan_again(writing, planned_at, err);
 	if (status)
 		return status;
@@ -483,6 +484,8 @@ static void describe(const struct writing *writing, struct outcome *ret)
 	ret->profile = session->profile;
 	ret->changes = writing->plan.changes;
 	ret->change_count = ret->unchanged ? 0 : writing->plan.change_count;
+	ret->exposed = writing->plan.exposed;
+	ret->exposed_count = ret->unchanged ? 0 : writing->plan.exposed_count;
 	memcpy(ret->command_id, writing->command_id, COMMAND_ID_BYTES);
 }
 
@@ -505,6 +508,8 @@ static enum status prepare(struct writing *writing, uint64_t *ret_first, struct 
 	if (status != STATUS_NOT_FOUND)
 		return status;
 	status = make_plan(writing, err);
+	if (!status)
+		status = check_envelope(writing, err);
 	if (!status)
 		status = check_policy(writing, !session->options->dry_run, err);
 	return status;

@@ -27,6 +27,8 @@ struct outcome {
 	struct slice profile;
 	struct plan_change *changes; /* arena */
 	size_t change_count;
+	struct slice *exposed; /* keys that become secret, of which the log holds plain values */
+	size_t exposed_count;
 };
 
 /*

@@ -191,8 +191,7 @@ static enum status fill_specification(struct session *session,
 	set_text(payload, FIELD_MAX, args->max);
 	set_text(payload, FIELD_UNIT, args->unit);
 	set_text(payload, FIELD_EXAMPLE, args->example);
-	if (args->default_value)
-		payload_str(payload, FIELD_DEFAULT, args->default_value);
+	set_text(payload, FIELD_DEFAULT, args->default_value);
 	if (args->required)
 		payload_bool(payload, FIELD_REQUIRED, true);
 	if (args->secret)
@@ -211,6 +210,29 @@ static enum status check_category(struct session *session, const struct payload 
 	struct definition category;
 
 	return name.len ? op_find_category(session, name, &category, err) : STATUS_OK;
+}
+
+/* The same for a specification. Making a key secret takes nothing back that was plain before. */
+static enum status plan_specification(struct session *session, struct plan *plan,
+				      const struct payload *payload,
+				      const struct definition *before, struct error *err)
+{
+	struct slice key = payload_get_text(payload, FIELD_KEY);
+	bool was_plain = false;
+	enum status status = plan_definition(plan, payload, before, err);
+
+	if (status || !payload_get_bool(payload, FIELD_SECRET) ||
+	    (before && payload_get_bool(before->payload, FIELD_SECRET)))
+		return status;
+	status = state_was_plain(&session->view, key, &was_plain, err);
+	if (status || !was_plain)
+		return status;
+	plan->exposed =
+		arena_grow(plan->arena, plan->exposed, plan->exposed_count, sizeof(*plan->exposed));
+	if (!plan->exposed)
+		return error_no_memory(err);
+	plan->exposed[plan->exposed_count++] = key;
+	return STATUS_OK;
 }
 
 enum status decide_specification_set(struct session *session, const void *specification_args,
@@ -242,7 +264,7 @@ enum status decide_specification_set(struct session *session, const void *specif
 	if (!status)
 		status = check_category(session, &payload, err);
 	if (!status)
-		status = plan_definition(plan, &payload, exists ? &before : NULL, err);
+		status = plan_specification(session, plan, &payload, exists ? &before : NULL, err);
 	return status;
 }
 
@@ -320,7 +342,7 @@ enum status decide_catalogue_import(struct session *session, const void *catalog
 					     &before, err);
 		if (status && status != STATUS_NOT_FOUND)
 			return status;
-		status = plan_definition(plan, payload, status ? NULL : &before, err);
+		status = plan_specification(session, plan, payload, status ? NULL : &before, err);
 	}
 	return status;
 }
@@ -357,48 +379,6 @@ enum status op_catalogue_export(struct session *session, struct catalogue *ret, 
 				     &catalogue.specifications, err);
 	if (!status)
 		*ret = catalogue;
-	return status;
-}
-
-static enum status plain_visit(void *context, const struct table_row *row, struct error *err)
-{
-	bool *found = context;
-
-	(void)err;
-	if (!row->column[VARIABLE_SEALED].number)
-		*found = true;
-	return STATUS_OK;
-}
-
-static enum status plain_in_environment(struct session *session, struct slice environment,
-					struct slice key, bool *ret, struct error *err)
-{
-	struct profile *profiles;
-	size_t count;
-	enum status status = state_profiles(&session->view, environment, &profiles, &count, err);
-
-	for (size_t i = 0; !status && i < count; i++) {
-		struct cell keys[] = { cell_text(environment), cell_text(profiles[i].name),
-				       cell_text(key) };
-
-		status = table_history(projection_db(session->projection), TAG_VARIABLE, keys,
-				       plain_visit, ret, err);
-	}
-	return status;
-}
-
-enum status op_has_plain_history(struct session *session, struct slice key, bool *ret,
-				 struct error *err)
-{
-	struct environment *environments;
-	bool found = false;
-	size_t count;
-	enum status status = state_environments(&session->view, &environments, &count, err);
-
-	for (size_t i = 0; !status && i < count; i++)
-		status = plain_in_environment(session, environments[i].name, key, &found, err);
-	if (!status)
-		*ret = found;
 	return status;
 }
 

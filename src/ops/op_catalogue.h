@@ -69,10 +69,6 @@ enum status decide_catalogue_import(struct session *session, const void *catalog
 /* The categories and specifications in force, to be printed as a catalogue. */
 enum status op_catalogue_export(struct session *session, struct catalogue *ret, struct error *err);
 
-/* Has the key ever had a plain value in any profile? Making it secret does not take those back. */
-enum status op_has_plain_history(struct session *session, struct slice key, bool *ret,
-				 struct error *err);
-
 /* For init: plan everything of a catalogue for a store that is empty yet. */
 enum status plan_catalogue(struct plan *plan, const struct catalogue *catalogue, struct error *err);
 

@@ -54,7 +54,7 @@ static enum status check_set(struct problems *problems, const struct definition 
 	status = state_value(&problems->session->view, variable, &value, err);
 	if (status)
 		return status;
-	status = value_check(specification->payload, value.text, &found);
+	status = value_check(specification->payload, value.text, false, &found);
 	if (status == STATUS_INVALID)
 		return add(problems, variable->key, found.text, found.hint, err);
 	if (status && err)

@@ -146,6 +146,7 @@ static enum status diff_moments(struct session *session, const struct diff_args 
 	const struct session_options *options = session->options;
 	struct diff_scope scope = { .only = args->only };
 	struct environment environment;
+	struct profile profile;
 	enum status status = STATUS_OK;
 
 	if (options->environment)
@@ -158,6 +159,11 @@ static enum status diff_moments(struct session *session, const struct diff_args 
 	if (!status && scope.environment.len &&
 	    state_environment(&from->view, scope.environment, &environment, NULL))
 		status = session_find_environment(session, scope.environment, &environment, err);
+	if (!status && scope.profile.len &&
+	    state_profile(&from->view, scope.environment, scope.profile, &profile, NULL) &&
+	    state_profile(&to->view, scope.environment, scope.profile, &profile, NULL))
+		status = session_find_profile(session, scope.environment, scope.profile, &profile,
+					      err);
 	if (!status)
 		status = state_diff(session, &from->view, &to->view, &scope, ret, err);
 	return status;

@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/rng.h"
+#include "ops/envelope.h"
 #include "ops/op_store.h"
 #include "ops/session.h"
 #include "projections/projection.h"
@@ -322,18 +323,23 @@ enum status op_doctor(const struct session_options *options, struct session *ses
 		      struct finding **ret, size_t *ret_count, struct error *err)
 {
 	struct doctor doctor = { .session = session, .dry_run = options->dry_run };
+	struct error found = ERROR_INIT;
 	enum status status;
 
 	session->options = options;
-	status = look_at_log(&doctor, err);
+	status = look_at_log(&doctor, &found);
 	/* A dry run cannot look through tables that it left damaged. */
 	if (!status && (doctor.count == 0 || !doctor.items[0].bad || doctor.items[0].mended))
-		status = look_at_rest(&doctor, err);
-	if (status)
+		status = look_at_rest(&doctor, &found);
+	if (status && err)
+		*err = found;
+	if (status == STATUS_CORRUPT && say(&doctor, true, found.text, found.hint, err))
+		return error_no_memory(err);
+	if (status && status != STATUS_CORRUPT)
 		return status;
 	*ret = doctor.items;
 	*ret_count = doctor.count;
-	return STATUS_OK;
+	return status;
 }
 
 enum status op_rebuild_compare(struct session *session, uint8_t ret_hash[HASH_BYTES],
@@ -367,7 +373,19 @@ static enum status forget_state(struct session *session, struct error *err)
 	return fs_remove(buf_str(&path), err);
 }
 
-static enum status check_acceptance(const struct session *session, uint64_t size, struct error *err)
+static enum status check_envelope(struct session *session, struct error *err)
+{
+	const struct read_event *last;
+	enum status status = reason_check(session->options->reason, err);
+
+	if (!status)
+		status = session_event(session, session->log->size, &last, err);
+	if (status || session->options->accept_clock)
+		return status;
+	return clock_check(session->now_ms, last->decoded.event.time_ms, err);
+}
+
+static enum status check_acceptance(struct session *session, uint64_t size, struct error *err)
 {
 	const struct session_options *options = session->options;
 	const char *name = session->signer.name;
@@ -381,8 +399,8 @@ static enum status check_acceptance(const struct session *session, uint64_t size
 				 size, session->log->size);
 	for (size_t i = 0; i < options->confirmed_count; i++)
 		confirmed = confirmed || strcmp(options->confirmed[i], name) == 0;
-	if (options->reason && confirmed)
-		return STATUS_OK;
+	if (options->dry_run || (reason_given(options->reason) && confirmed))
+		return check_envelope(session, err);
 	return error_hint(err,
 			  error_set(err, STATUS_UNCONFIRMED,
 				    "accepting a loss needs a reason and the signer's name"),
@@ -416,7 +434,7 @@ static enum status append_recovered(struct session *session, struct store_receip
 		.payloads = &payload,
 		.count = 1,
 		.reason = slice_str(session->options->reason),
-		.claimed_ms = clock_now_ms(),
+		.claimed_ms = session->now_ms,
 	};
 	payload_init(&payload, EVENT_STORE_RECOVERED);
 	payload_uint(&payload, FIELD_EXPECTED_SIZE, loss->expected_size);
@@ -444,8 +462,9 @@ enum status op_accept_loss(const struct session_options *options, uint64_t size,
 		status = session_signer(&session, err);
 	if (!status)
 		status = check_acceptance(&session, size, err);
-	if (!status)
-		status = store_lock(session.store, WRITE_LOCK_WAIT_MS, err);
+	if (status || options->dry_run)
+		return status;
+	status = store_lock(session.store, WRITE_LOCK_WAIT_MS, err);
 	if (!status)
 		status = append_recovered(&session, ret, err);
 	if (!status)

@@ -23,6 +23,12 @@
 
 #include "base/banned.h"
 
+bool environment_is_locked(const struct environment *environment, uint64_t now_ms)
+{
+	return environment->locked &&
+	       (environment->until_ms == 0 || environment->until_ms > now_ms);
+}
+
 static enum status note(struct plan *plan, enum plan_op op, struct slice name, const char *before,
 			const char *after, struct error *err)
 {

@@ -54,4 +54,7 @@ enum status plan_environment(struct session *session, struct plan *plan,
 			     const struct payload *definition, uint64_t generation,
 			     struct error *err);
 
+/* Does a lock stand at @now_ms that has not run out? */
+bool environment_is_locked(const struct environment *environment, uint64_t now_ms);
+
 #endif

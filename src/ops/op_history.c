@@ -56,7 +56,7 @@ static bool passes(struct session *session, const struct read_event *read,
 {
 	const struct event *event = &read->decoded.event;
 
-	if (filter->until_ms && event->time_ms > filter->until_ms)
+	if (event->time_ms > filter->until_ms)
 		return false;
 	if (filter->type.len && !is_type(read->decoded.type_name, filter->type))
 		return false;

@@ -15,7 +15,7 @@ struct history_filter {
 	struct slice actor;
 	struct slice type; /* exact, or a family: "environment" */
 	uint64_t since_ms;
-	uint64_t until_ms; /* 0: none */
+	uint64_t until_ms; /* UINT64_MAX: none */
 	uint64_t max;      /* 0: all */
 };
 

@@ -23,6 +23,7 @@
 #include "base/rng.h"
 #include "base/text.h"
 #include "ops/catalogue.h"
+#include "ops/envelope.h"
 #include "ops/op_catalogue.h"
 #include "ops/op_environment.h"
 #include "ops/plan.h"
@@ -62,6 +63,7 @@ static void making_release(struct making *making)
 	arena_release(&making->session.arena);
 }
 
+/* The key that is there, or a new one, which is saved once there is a store for it. */
 static enum status operator_key(struct making *making, struct init_result *ret, struct error *err)
 {
 	const char *dir = buf_str(&making->keys_dir);
@@ -76,8 +78,6 @@ static enum status operator_key(struct making *making, struct init_result *ret, 
 	status = signer_load(dir, name, &making->session.signer, err);
 	if (status == STATUS_NOT_FOUND) {
 		status = signer_generate(name, &making->session.signer, err);
-		if (!status)
-			status = signer_save(&making->session.signer, dir, err);
 		ret->key_made = true;
 	}
 	buf_printf(&ret->key_path, "%s/%s.key", dir, name);
@@ -222,13 +222,17 @@ static enum status append_all(struct making *making, struct store_receipt *ret, 
 	return status;
 }
 
-/* Named after its key id, which the first event holds: so it is found again. */
-static enum status save_log_key(struct making *making, struct init_result *ret, struct error *err)
+/* Named after its key id, which the first event holds, the log's key is found again. */
+static enum status save_keys(struct making *making, struct init_result *ret, struct error *err)
 {
-	enum status status = signer_save(&making->log_key, buf_str(&making->keys_dir), err);
+	const char *dir = buf_str(&making->keys_dir);
+	enum status status =
+		ret->key_made ? signer_save(&making->session.signer, dir, err) : STATUS_OK;
 
-	buf_printf(&ret->log_key_path, "%s/%s.key", buf_str(&making->keys_dir),
-		   making->log_key.name);
+	if (!status)
+		status = signer_save(&making->log_key, dir, err);
+
+	buf_printf(&ret->log_key_path, "%s/%s.key", dir, making->log_key.name);
 	return status;
 }
 
@@ -243,7 +247,7 @@ static enum status make_store(struct making *making, struct init_result *ret, st
 	if (!status)
 		status = write_gitignore(buf_str(&ret->store_path), err);
 	if (!status)
-		status = save_log_key(making, ret, err);
+		status = save_keys(making, ret, err);
 	if (!status)
 		status = append_all(making, &receipt, err);
 	if (status)
@@ -261,8 +265,12 @@ enum status op_init(const struct init_args *args, struct init_result *ret, struc
 		.now_ms = clock_now_ms(),
 	};
 	char hex[2 * KEY_ID_BYTES + 1];
-	enum status status = paths_keys_dir(&making.keys_dir, err);
+	enum status status = reason_check(args->reason, err);
 
+	if (!status && !args->accept_clock)
+		status = clock_check(making.now_ms, 0, err);
+	if (!status)
+		status = paths_keys_dir(&making.keys_dir, err);
 	if (!status)
 		status = operator_key(&making, ret, err);
 	if (status)

@@ -13,6 +13,7 @@ struct init_args {
 	const char *key_name;   /* --key; NULL: USER@HOST */
 	struct slice catalogue; /* content of --catalogue; empty: the three usual environments */
 	const char *reason;     /* may be NULL */
+	bool accept_clock;      /* the clock is right, however far off it seems */
 };
 
 struct init_result {
@@ -31,7 +32,12 @@ void init_result_release(struct init_result *result);
  * store.created, environments (development, testing, production, the last protected; or those of
  * the catalogue), the catalogue, and the first environment as the active one.
  *
- * CONFLICT  there is a store; WRONG_KEY the key file is unsafe; USAGE the catalogue
+ * Everything is judged before the first file is made.
+ *
+ * CONFLICT     there is a store
+ * WRONG_KEY    the key file is unsafe
+ * USAGE        the catalogue, or the reason
+ * UNCONFIRMED  the clock says a time before this program was built
  */
 enum status op_init(const struct init_args *args, struct init_result *ret, struct error *err);
 

@@ -171,6 +171,18 @@ static enum status copy_databases(struct session *session, struct plan *plan,
 	return status;
 }
 
+/* Title and description of the source; those given on the command line come after. */
+static enum status like_source(struct session *session, const struct profile *source,
+			       struct payload *payload, struct error *err)
+{
+	enum status status =
+		payload_set_langmap(&session->arena, payload, FIELD_TITLE, source->title, err);
+
+	return status ? status
+		      : payload_set_langmap(&session->arena, payload, FIELD_DESCRIPTION,
+					    source->description, err);
+}
+
 /* The copy itself: created, or where environment.created made it, given what that left out. */
 static enum status put_copy(struct session *session, struct plan *plan,
 			    const struct profile_copy *copy, struct error *err)
@@ -186,10 +198,7 @@ static enum status put_copy(struct session *session, struct plan *plan,
 		return error_no_memory(err);
 	payload_text(payload, FIELD_ENVIRONMENT, copy->environment);
 	payload_text(payload, FIELD_NAME, copy->name);
-	status = payload_set_langmap(&session->arena, payload, FIELD_TITLE, from->title, err);
-	if (!status)
-		status = payload_set_langmap(&session->arena, payload, FIELD_DESCRIPTION,
-					     from->description, err);
+	status = like_source(session, from, payload, err);
 	if (!status && !copy->bare)
 		status = note(plan, PLAN_ADDED, copy->environment, copy->name, err);
 	return status;
@@ -231,27 +240,21 @@ static enum status check_new(struct session *session, struct slice name, struct 
 	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
-static enum status create_from(struct session *session, struct plan *plan,
-			       const struct profile_args *wanted, struct error *err)
+enum status decide_profile_create(struct session *session, const void *args, struct plan *plan,
+				  struct error *err)
 {
+	const struct profile_args *wanted = args;
 	struct profile source;
 	struct profile_copy copy = { .from = &source,
 				     .environment = session->environment,
 				     .name = wanted->name,
 				     .exists = true };
-	enum status status =
-		session_find_profile(session, session->environment, wanted->from, &source, err);
-
-	return status ? status : plan_profile_copy(session, plan, &copy, err);
-}
-
-enum status decide_profile_create(struct session *session, const void *args, struct plan *plan,
-				  struct error *err)
-{
-	const struct profile_args *wanted = args;
 	struct payload *payload = NULL;
 	enum status status = check_new(session, wanted->name, err);
 
+	if (!status && wanted->from.len)
+		status = session_find_profile(session, session->environment, wanted->from, &source,
+					      err);
 	if (status)
 		return status;
 	payload = plan_event(plan, EVENT_PROFILE_CREATED);
@@ -259,12 +262,15 @@ enum status decide_profile_create(struct session *session, const void *args, str
 		return error_no_memory(err);
 	payload_text(payload, FIELD_ENVIRONMENT, session->environment);
 	payload_text(payload, FIELD_NAME, wanted->name);
-	status = payload_set_texts(&session->arena, payload, wanted->title, wanted->description,
-				   err);
+	if (wanted->from.len)
+		status = like_source(session, &source, payload, err);
+	if (!status)
+		status = payload_set_texts(&session->arena, payload, wanted->title,
+					   wanted->description, err);
 	if (!status)
 		status = note(plan, PLAN_ADDED, session->environment, wanted->name, err);
 	if (!status && wanted->from.len)
-		status = create_from(session, plan, wanted, err);
+		status = plan_profile_copy(session, plan, &copy, err);
 	return status;
 }
 

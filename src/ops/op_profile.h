@@ -10,7 +10,7 @@
 struct profile_args {
 	struct slice name;
 	struct slice from; /* create: profile to copy from, may be empty; clone: the source */
-	const char *title; /* NULL: keep (edit), none (create) */
+	const char *title; /* NULL: keep (edit), that of `from` (create), or none */
 	const char *description;
 };
 

@@ -175,9 +175,16 @@ static enum status check_value(struct compensation *comp, const struct variable 
 	status = specification_then(comp, variable->key, &specification);
 	if (status || !specification)
 		return status;
+	if (payload_get_bool(specification, FIELD_SECRET))
+		return error_hint(comp->err,
+				  error_set(comp->err, STATUS_INVALID,
+					    "'" SLICE_FMT
+					    "' is specified as secret, and its old value is plain",
+					    SLICE_ARG(variable->key)),
+				  "%s", comp->way_out);
 	status = state_value(comp->goal, variable, &value, comp->err);
 	if (!status)
-		status = value_check(specification, value.text, comp->err);
+		status = value_check(specification, value.text, false, comp->err);
 	if (status == STATUS_INVALID)
 		return error_hint(comp->err, status, "the old value no longer fits; %s",
 				  comp->way_out);
@@ -277,6 +284,7 @@ static enum status compensate(struct compensation *comp)
 {
 	enum status status = check_feasible(comp->session, comp->diff, comp->err);
 
+	comp->plan->puts_back = true;
 	for (size_t k = 0; k < ORDER_COUNT; k++) {
 		for (size_t i = 0; i < comp->diff->count && !status; i++) {
 			const struct diff_entry *entry = &comp->diff->entries[i];

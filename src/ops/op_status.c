@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "ops/op_environment.h"
 #include "ops/op_store.h"
 #include "ops/op_variable.h"
 #include "ops/session.h"
@@ -93,7 +94,7 @@ enum status op_status(struct session *session, struct store_status *ret, struct 
 	if (status)
 		return status;
 	ret->is_protected = environment.is_protected;
-	ret->locked = environment.locked;
+	ret->locked = environment_is_locked(&environment, session->now_ms);
 	status = state_hash(&session->view, ret->state_hash, err);
 	if (!status)
 		status = state_violations(&session->view, &violations, &ret->violations, err);

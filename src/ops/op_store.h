@@ -55,8 +55,9 @@ struct accepted_loss {
 struct verify_result {
 	struct audit_report audit;
 	enum completeness completeness;
-	const char *completeness_note;  /* what evidence was looked at */
-	char lost[256];                 /* what the checkpoint has and the log does not, or empty */
+	const char *completeness_note;  /* what evidence was looked at, and what it says */
+	struct error lost;              /* what evidence has and the log does not; text may be "" */
+	const char *next;               /* what to do about a bad verdict; "" for none */
 	uint64_t since;                 /* events taken as checked before */
 	struct accepted_loss *accepted; /* in the session's arena */
 	size_t accepted_count;
@@ -94,15 +95,19 @@ struct finding {
  * before its indexes are mended, the telling ends there.
  *
  * @session  zeroed; opened here, to be closed by the caller; the findings live in its arena
- * CORRUPT   the events themselves are damaged, or some are lost: nothing is mended
+ *
+ * CORRUPT   the events themselves are damaged, or some are lost: nothing is mended; the findings
+ *           are set all the same, and the last one says so
  */
 enum status op_doctor(const struct session_options *options, struct session *session,
 		      struct finding **ret, size_t *ret_count, struct error *err);
 
 /*
  * Accept that the end of the log is lost: append store.recovered, reset head and checkpoint.
- * @size          the size the log has now, as the user read it from the error: must match
- * UNCONFIRMED  no reason, or --confirm does not name the signer's key
+ * With options->dry_run it is only judged, and @ret untouched.
+ * @size  the size the log has now, as the user read it from the error: must match
+ *
+ * UNCONFIRMED  no reason, or --confirm does not name the signer's key; or the clock is far off
  * USAGE        nothing is lost, or @size is not the log's size
  */
 enum status op_accept_loss(const struct session_options *options, uint64_t size,

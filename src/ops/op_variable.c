@@ -398,7 +398,8 @@ static enum status set_one(struct session *session, const struct set_args *args,
 					    SLICE_ARG(assignment->key)),
 				  "give the value with --stdin or --file FILE");
 	if (!status && target.specification)
-		status = value_check(target.specification, value, err);
+		status = value_check(target.specification, value,
+				     target.secret || assignment->hidden, err);
 	if (!status)
 		status = is_unchanged(session, &target, value, &unchanged, err);
 	if (status || unchanged)

@@ -90,7 +90,8 @@ static void note_lost(struct verifying *verifying, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(verifying->result->lost, sizeof(verifying->result->lost), format, args);
+	(void)vsnprintf(verifying->result->lost.text, sizeof(verifying->result->lost.text), format,
+			args);
 	va_end(args);
 }
 
@@ -165,9 +166,9 @@ static void judge_sizes(struct verifying *verifying)
 	struct head_record record;
 
 	fs_join(&path, buf_str(&verifying->store), "head");
-	if (result->lost[0]) {
+	if (result->lost.text[0]) {
 		result->completeness = COMPLETENESS_FAILED;
-		result->completeness_note = result->lost;
+		result->completeness_note = result->lost.text;
 		return;
 	}
 	result->completeness = COMPLETENESS_UNANCHORED;
@@ -182,12 +183,12 @@ static void judge_completeness(struct verifying *verifying)
 	struct session *session = verifying->session;
 	struct verify_result *result = verifying->result;
 
-	if (result->lost[0]) {
+	/* What the checkpoint knows says more than what lies on this machine. */
+	if (!result->lost.text[0] && store_loss(session->store)->evidence != EVIDENCE_NONE)
+		(void)store_loss_error(session->store, &result->lost);
+	if (result->lost.text[0]) {
 		result->completeness = COMPLETENESS_FAILED;
-		result->completeness_note = result->lost;
-	} else if (store_loss(session->store)->evidence != EVIDENCE_NONE) {
-		result->completeness = COMPLETENESS_FAILED;
-		result->completeness_note = "evidence on this machine speaks of a newer log";
+		result->completeness_note = result->lost.text;
 	} else if (verifying->args->since.len) {
 		result->completeness = COMPLETENESS_OK;
 		result->completeness_note = "consistent with the checkpoint given";
@@ -301,6 +302,23 @@ static enum status judge_state(struct verifying *verifying)
 	return status;
 }
 
+/* The first thing to do about what is worst. */
+static void advise(struct verify_result *result)
+{
+	result->next = "";
+	if (!result->audit.ok)
+		result->next = result->audit.valid_size
+				       ? "can it be mended? provenv doctor -n; else keep a copy of "
+					 "the store, and see provenv-replay salvage"
+				       : "bring back a copy of the store: no event of this one is "
+					 "valid";
+	else if (result->deep_failed)
+		result->next = "bring back vault/ from a copy of the store";
+	else if (result->completeness == COMPLETENESS_FAILED)
+		result->next = result->lost.hint[0] ? result->lost.hint
+						    : "bring back a newer copy of the store";
+}
+
 static enum status run_audit(struct verifying *verifying)
 {
 	struct audit_options audit = { .progress = verifying->args->progress,
@@ -335,11 +353,14 @@ enum status op_verify(const struct session_options *options, const struct verify
 		return status;
 	if (!ret->audit.ok) {
 		judge_sizes(&verifying);
+		advise(ret);
 		return STATUS_OK;
 	}
 	status = session_open(options, SESSION_LOG_LOSSY, session, err);
 	if (status)
 		return status;
 	judge_completeness(&verifying);
-	return judge_state(&verifying);
+	status = judge_state(&verifying);
+	advise(ret);
+	return status;
 }

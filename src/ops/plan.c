@@ -68,8 +68,12 @@ enum status plan_variable(struct plan *plan, struct slice environment, const str
 			  struct error *err)
 {
 	if (plan->variable_count >= COMMAND_CHANGES_MAX)
-		return error_set(err, STATUS_USAGE, "more than %d changes in one command",
-				 COMMAND_CHANGES_MAX);
+		return error_hint(err,
+				  error_set(err, STATUS_USAGE,
+					    "more than %d changes in one command",
+					    COMMAND_CHANGES_MAX),
+				  "do it in steps, of an environment, a profile, or with --only "
+				  "GLOB of some keys");
 	plan->variables = arena_grow(plan->arena, plan->variables, plan->variable_count,
 				     sizeof(*plan->variables));
 	if (!plan->variables)

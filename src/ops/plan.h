@@ -72,7 +72,10 @@ struct plan {
 	size_t secret_count;
 	struct plan_change *changes;
 	size_t change_count;
+	struct slice *exposed; /* keys that become secret, of which the log holds plain values */
+	size_t exposed_count;
 	const char *source; /* of variables.changed; NULL: none */
+	bool puts_back;     /* what it makes stood before: environments come back as they were */
 };
 
 void plan_init(struct plan *plan, struct arena *arena);

@@ -448,7 +448,8 @@ enum status value_judge(const struct judged *check)
 	return status;
 }
 
-enum status value_check(const struct payload *specification, struct slice value, struct error *err)
+enum status value_check(const struct payload *specification, struct slice value, bool hidden,
+			struct error *err)
 {
 	struct slice type = payload_get_text(specification, FIELD_TYPE);
 	AUTO(buf_release) struct buf key = BUF_INIT;
@@ -457,7 +458,7 @@ enum status value_check(const struct payload *specification, struct slice value,
 		.type = value_type_find(type),
 		.value = value,
 		.refusal = STATUS_INVALID,
-		.masked = payload_get_bool(specification, FIELD_SECRET),
+		.masked = hidden || payload_get_bool(specification, FIELD_SECRET),
 		.err = err,
 	};
 

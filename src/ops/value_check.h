@@ -19,12 +19,15 @@
 #include "store/event.h"
 
 /*
+ * @hidden  the value is a secret whatever the specification says, or came where nobody sees it
+ *
  * INVALID  the text names the key, the rule and what is allowed: "STOP_LOSS_PERCENTAGE: 120 is over
  *          the maximum 100 %"; never the value of a secret, nor a part of it
  *          (also: not UTF-8 without NUL, too long, or the pattern took too much work)
  * NEWER    the specification's type is not known here
  */
-enum status value_check(const struct payload *specification, struct slice value, struct error *err);
+enum status value_check(const struct payload *specification, struct slice value, bool hidden,
+			struct error *err);
 
 /*
  * Is the specification sound? Known type, enum only with values that the other rules allow, min ≤

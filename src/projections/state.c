@@ -466,6 +466,12 @@ static enum status keep_value(const struct state_view *view, const struct event 
 	return STATUS_OK;
 }
 
+enum status state_was_plain(const struct state_view *view, struct slice key, bool *ret,
+			    struct error *err)
+{
+	return table_key_was_plain(projection_db(view->projection), key, ret, err);
+}
+
 enum status state_value(const struct state_view *view, const struct variable *variable,
 			struct variable_value *ret, struct error *err)
 {

@@ -95,6 +95,12 @@ enum status state_profiles(const struct state_view *view, struct slice environme
 enum status state_variable(const struct state_view *view, struct slice environment,
 			   struct slice profile, struct slice key, struct variable *ret,
 			   struct error *err);
+/*
+ * Was a plain value of the variable ever in force, in any profile there ever was, up to now? That
+ * it is secret does not take it back.
+ */
+enum status state_was_plain(const struct state_view *view, struct slice key, bool *ret,
+			    struct error *err);
 /* In byte order of the keys. */
 enum status state_variables(const struct state_view *view, struct slice environment,
 			    struct slice profile, struct variable **ret, size_t *ret_count,

@@ -81,7 +81,6 @@ static const struct table tables[TAG_COUNT] = {
 enum operation {
 	OP_PUT,
 	OP_GET,
-	OP_HISTORY,
 	OP_REMOVE,
 	OP_EACH = OP_REMOVE + TABLE_KEYS_MAX + 1,
 	OP_COUNT = OP_EACH + TABLE_KEYS_MAX + 1,
@@ -89,6 +88,7 @@ enum operation {
 
 enum {
 	SLOT_VALUE_ORIGIN = (int)TAG_COUNT * (int)OP_COUNT,
+	SLOT_KEY_WAS_PLAIN,
 	SLOT_END,
 };
 
@@ -169,15 +169,6 @@ static void sql_get(struct buf *sql, const struct table *table)
 		   table->key_count + 1);
 }
 
-static void sql_history(struct buf *sql, const struct table *table)
-{
-	buf_append_str(sql, "SELECT ");
-	add_columns(sql, table);
-	buf_printf(sql, ", from_seq FROM %s WHERE ", table->name);
-	add_where(sql, table, table->key_count);
-	buf_append_str(sql, " AND gone = 0 ORDER BY from_seq");
-}
-
 /* Beside max() SQLite takes the other columns from the row that holds the greatest. */
 static void sql_each(struct buf *sql, const struct table *table, unsigned key_count)
 {
@@ -218,8 +209,6 @@ static void operation_sql(struct buf *sql, enum state_tag tag, unsigned operatio
 		sql_put(sql, table);
 	else if (operation == OP_GET)
 		sql_get(sql, table);
-	else if (operation == OP_HISTORY)
-		sql_history(sql, table);
 	else if (tag == TAG_VARIABLE && keys < table->key_count)
 		buf_append_str(sql, operation < OP_EACH ? remove_variables : each_variable);
 	else if (operation < OP_EACH)
@@ -469,19 +458,30 @@ enum status table_each(struct db *db, enum state_tag tag, const struct cell *key
 	return visit_all(db, stmt, tag, visit, context, err);
 }
 
-enum status table_history(struct db *db, enum state_tag tag, const struct cell *keys,
-			  table_visit visit, void *context, struct error *err)
+enum status table_key_was_plain(struct db *db, struct slice key, bool *ret, struct error *err)
 {
+	/* CROSS JOIN: the profiles first, which are few; see SQLite's "The SQLite Query Optimizer
+	 * Overview", 8.3. */
+	static const char sql[] =
+		"SELECT 1 FROM (SELECT DISTINCT environment, name FROM profile) AS p"
+		" CROSS JOIN variable AS v ON v.environment = p.environment AND v.profile = p.name"
+		" WHERE v.key = ?1 AND v.gone = 0 AND v.sealed = 0 LIMIT 1";
 	sqlite3_stmt *stmt;
-	enum status status = statement(db, tag, OP_HISTORY, &stmt, err);
+	enum status status = db_statement(db, SLOT_KEY_WAS_PLAIN, sql, &stmt, err);
+	struct cell cell = cell_text(key);
 	int code;
 
 	if (status)
 		return status;
-	code = bind_keys(stmt, &tables[tag], keys, tables[tag].key_count);
-	if (code != SQLITE_OK)
-		return db_error(db, code, "bind a key", err);
-	return visit_all(db, stmt, tag, visit, context, err);
+	code = bind(stmt, 1, &tables[TAG_VARIABLE].keys[2], &cell);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW || code == SQLITE_DONE)
+		*ret = code == SQLITE_ROW;
+	else
+		status = db_error(db, code, "look for plain values", err);
+	sqlite3_reset(stmt);
+	return status;
 }
 
 enum status table_value_origin(struct db *db, uint64_t seq, uint32_t index, bool *ret_sealed,

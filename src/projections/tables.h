@@ -103,9 +103,8 @@ enum status table_each(struct db *db, enum state_tag tag, const struct cell *key
 		       unsigned key_count, uint64_t at, table_visit visit, void *context,
 		       struct error *err);
 
-/* Visit every row that ever was in force for the whole key, oldest first. */
-enum status table_history(struct db *db, enum state_tag tag, const struct cell *keys,
-			  table_visit visit, void *context, struct error *err);
+/* Was a plain value of the variable ever in force, in any profile there ever was? */
+enum status table_key_was_plain(struct db *db, struct slice key, bool *ret, struct error *err);
 
 /*
  * Did event @seq put a variable in force whose bytes it holds itself at change @index?

@@ -162,6 +162,7 @@ static enum status compare_file(struct evidence *evidence, struct evidence_file 
 	if (loss->evidence != EVIDENCE_NONE && file->record.size <= loss->expected_size)
 		return STATUS_OK;
 	loss->evidence = file->kind;
+	loss->size = snapshot->size;
 	loss->expected_size = file->record.size;
 	memcpy(loss->expected_root, file->record.root, HASH_BYTES);
 	loss->diverged = file->record.size <= snapshot->size;
@@ -190,7 +191,7 @@ enum status evidence_compare(struct evidence *evidence, struct evlog_snapshot *s
 	return status;
 }
 
-enum status evidence_loss_error(const struct evidence *evidence, uint64_t size, struct error *err)
+enum status evidence_loss_error(const struct evidence *evidence, struct error *err)
 {
 	const struct store_loss *loss = &evidence->loss;
 	const struct evidence_file *file =
@@ -205,7 +206,7 @@ enum status evidence_loss_error(const struct evidence *evidence, uint64_t size, 
 	else
 		(void)error_set(err, STATUS_CORRUPT,
 				"the log lost events %" PRIu64 "..%" PRIu64 " (evidence: %s)",
-				size + 1, loss->expected_size, buf_str(&file->path));
+				loss->size + 1, loss->expected_size, buf_str(&file->path));
 	if (loss->accepted_seq && loss->evidence == EVIDENCE_CHECKPOINT)
 		return error_hint(err, STATUS_CORRUPT,
 				  "event %" PRIu64 " accepted the loss of events up to %" PRIu64
@@ -215,7 +216,7 @@ enum status evidence_loss_error(const struct evidence *evidence, uint64_t size, 
 	return error_hint(err, STATUS_CORRUPT,
 			  "restore a newer copy, or accept the loss: provenv doctor "
 			  "--accept-loss=%" PRIu64 " --confirm=NAME -m REASON",
-			  size);
+			  loss->size);
 }
 
 /* --- moving on -------------------------------------------------------------------------------- */

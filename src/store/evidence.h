@@ -65,8 +65,8 @@ enum status evidence_compare(struct evidence *evidence, struct evlog_snapshot *s
 const struct registry_generation *evidence_accepted(const struct registry *registry,
 						    const struct head_record *record);
 
-/* The loss as an error: CORRUPT. @size is what the log holds. There must be a loss. */
-enum status evidence_loss_error(const struct evidence *evidence, uint64_t size, struct error *err);
+/* The loss as an error: CORRUPT. There must be one. */
+enum status evidence_loss_error(const struct evidence *evidence, struct error *err);
 
 /* Move one file forward to @record, making its directory if need be. */
 enum status evidence_advance(struct evidence_file *file, const struct head_record *record,

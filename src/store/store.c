@@ -272,7 +272,12 @@ static enum status check_evidence(struct store *store, bool tolerate_loss, struc
 		return move_on(store, snapshot, err);
 	if (tolerate_loss)
 		return STATUS_OK;
-	return evidence_loss_error(&store->evidence, snapshot->size, err);
+	return evidence_loss_error(&store->evidence, err);
+}
+
+enum status store_loss_error(const struct store *store, struct error *err)
+{
+	return evidence_loss_error(&store->evidence, err);
 }
 
 enum status store_reset_evidence(struct store *store, struct error *err)
@@ -411,7 +416,7 @@ static enum status empty_log(struct store *store, struct evlog_snapshot *snapsho
 	if (status)
 		return status;
 	if (store_loss(store)->evidence != EVIDENCE_NONE) {
-		(void)evidence_loss_error(&store->evidence, 0, err);
+		(void)evidence_loss_error(&store->evidence, err);
 		return error_hint(err, STATUS_CORRUPT, "restore the log from a copy");
 	}
 	(void)error_set(err, STATUS_NO_STORE, "the store at %s was never finished",

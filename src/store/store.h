@@ -32,6 +32,7 @@ enum store_evidence {
 /* What the log lost according to evidence; evidence EVIDENCE_NONE: nothing. */
 struct store_loss {
 	enum store_evidence evidence;
+	uint64_t size; /* what the log held */
 	uint64_t expected_size;
 	uint8_t expected_root[HASH_BYTES];
 	bool diverged; /* the log is long enough, but its root at expected_size is another one */
@@ -71,6 +72,8 @@ const uint8_t *store_log_id(const struct store *store);
 /* Of the size that the last open, refresh or append saw. */
 const struct registry *store_registry(const struct store *store);
 const struct store_loss *store_loss(const struct store *store);
+/* The same as an error, CORRUPT, with the way out as its hint. There must be a loss. */
+enum status store_loss_error(const struct store *store, struct error *err);
 /* Is there evidence outside the store's own directory (the user's checkpoint) that was compared? */
 bool store_has_checkpoint(const struct store *store);
 /*

@@ -181,7 +181,7 @@ static enum status prepare(struct store *store, const struct signer *signer, uin
 		return status;
 	if (store_loss(store)->evidence != EVIDENCE_NONE &&
 	    command->payloads[0].type != EVENT_STORE_RECOVERED)
-		return evidence_loss_error(&store->evidence, size, err);
+		return evidence_loss_error(&store->evidence, err);
 	status = store_take_in(store, snapshot, err);
 	if (!status)
 		status = read_tail(snapshot, ret, err);

@@ -115,8 +115,9 @@ spoil "$hash" copy/log/data.mdb || fail "the rig could not spoil the tree"
 flip copy/log/data.mdb needle-value
 cp copy/log/data.mdb spoiled
 expect 9 provenv --store copy doctor
-has "names the event" "$err" "event $event"
-has "says what there is to do" "$err" salvage
+has "names the event" "$out" "event $event"
+has "says what there is to do" "$out" salvage
+is "and says it once" "$err" ""
 cmp -s copy/log/data.mdb spoiled || fail "doctor changed a damaged log"
 
 # A head file that tells nothing: writers are told, and doctor replaces it.

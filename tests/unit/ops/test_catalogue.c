@@ -168,7 +168,7 @@ static void example_variables(void **state)
 	assert_text(payload, FIELD_TYPE, "enum");
 	assert_int_equal(payload->field[FIELD_ENUM].texts.count, 5);
 	assert_text(payload, FIELD_DEFAULT, "INFO");
-	assert_int_equal(value_check(payload, slice_str("INF"), NULL), STATUS_INVALID);
+	assert_int_equal(value_check(payload, slice_str("INF"), false, NULL), STATUS_INVALID);
 	payload = find(&catalogue, "UPBIT_BRIEFING_UPDATE_INTERVAL");
 	assert_text(payload, FIELD_MIN, "1");
 	assert_text(payload, FIELD_MAX, "60");

@@ -245,19 +245,20 @@ static void refuses_in_order(void **state)
 	set_refused(fixture, STATUS_WRONG_KEY, "nobody");
 	options->key_name = NULL;
 	ops_refused(fixture, decide_set, ops_set_args(&set, "1A", "1", NULL), STATUS_USAGE, "key");
+	set_refused(fixture, STATUS_UNCONFIRMED, "the clock says");
+	options->accept_clock = true;
 	set_refused(fixture, STATUS_DENIED, "is locked");
 	assert_int_equal(ops_head(fixture), before);
-	options->accept_clock = true;
 	options->if_head = NULL;
 	options->reason = "because";
 	options->confirmed_count = 1;
 	(void)ops_env(fixture, decide_environment_unlock, "production");
-	options->accept_clock = false;
-	fixture->clock_ms += 3 * year_ms;
 	options->if_head = "abc";
 	options->command_id = UUID_B;
 	options->reason = NULL;
 	options->confirmed_count = 0;
+	set_refused(fixture, STATUS_UNCONFIRMED, "a reason is needed");
+	options->reason = " \t ";
 	set_refused(fixture, STATUS_UNCONFIRMED, "a reason is needed");
 	options->reason = "because";
 	set_refused(fixture, STATUS_UNCONFIRMED, "not confirmed");
@@ -270,8 +271,6 @@ static void refuses_in_order(void **state)
 	session_close(&session);
 	text_to_hex(head, HASH_BYTES, hash);
 	options->if_head = hash;
-	set_refused(fixture, STATUS_UNCONFIRMED, "the clock says");
-	options->accept_clock = true;
 	(void)ops_set(fixture, "A", "1");
 	assert_int_equal(ops_head(fixture), before + 2);
 }

@@ -266,10 +266,44 @@ static enum status accept(const struct fixture *fixture, const char *confirmed, 
 		.reason = reason,
 		.confirmed = &confirmed,
 		.confirmed_count = confirmed ? 1 : 0,
+		.accept_clock = true,
 	};
 	struct store_receipt receipt;
 
 	return op_accept_loss(&options, size, &receipt, err);
+}
+
+/* Without a reason that says something, with a clock that cannot be, or only to see: nothing. */
+static void an_acceptance_is_judged_as_a_write_is(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *confirmed = "op@test";
+	struct session_options options = {
+		.store_dir = fixture->path,
+		.key_name = fixture->founder.name,
+		.reason = "  ",
+		.confirmed = &confirmed,
+		.confirmed_count = 1,
+		.accept_clock = true,
+	};
+	struct buf log AUTO(buf_release) = BUF_INIT;
+	struct store_receipt receipt = { .last_seq = 77 };
+	struct error err = ERROR_INIT;
+
+	lose_two_events(fixture, &log);
+	assert_int_equal(op_accept_loss(&options, 4, &receipt, &err), STATUS_UNCONFIRMED);
+	assert_non_null(strstr(err.text, "needs a reason"));
+	options.reason = "why";
+	options.accept_clock = false;
+	assert_int_equal(op_accept_loss(&options, 4, &receipt, &err), STATUS_UNCONFIRMED);
+	assert_non_null(strstr(err.text, "the clock says"));
+	options.accept_clock = true;
+	options.dry_run = true;
+	options.confirmed_count = 0;
+	assert_int_equal(op_accept_loss(&options, 4, &receipt, &err), STATUS_OK);
+	assert_int_equal(op_accept_loss(&options, 5, &receipt, &err), STATUS_USAGE);
+	assert_int_equal(receipt.last_seq, 77);
+	refused(fixture, STATUS_CORRUPT, "the log lost events 5..6", "");
 }
 
 static uint64_t generation_of(const struct fixture *fixture)
@@ -364,6 +398,7 @@ int main(void)
 		TEST(a_checkpoint_that_is_no_evidence_is_replaced),
 		TEST(a_head_that_cannot_be_replaced_needs_attention),
 		TEST(a_loss_is_accepted_by_naming_the_key),
+		TEST(an_acceptance_is_judged_as_a_write_is),
 		TEST(no_generation_is_used_twice),
 		TEST(generations_ascend),
 	};

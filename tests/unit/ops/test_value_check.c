@@ -46,7 +46,7 @@ static struct payload specification(const char *type)
 static void assert_valid(const struct payload *payload, struct slice value)
 {
 	struct error err = ERROR_INIT;
-	enum status status = value_check(payload, value, &err);
+	enum status status = value_check(payload, value, false, &err);
 
 	if (status)
 		print_error("%s\n", err.text);
@@ -59,11 +59,11 @@ static void assert_invalid(const struct payload *payload, struct slice value, co
 {
 	struct error err = ERROR_INIT;
 
-	assert_int_equal(value_check(payload, value, &err), STATUS_INVALID);
+	assert_int_equal(value_check(payload, value, false, &err), STATUS_INVALID);
 	assert_int_equal(err.status, STATUS_INVALID);
 	assert_string_equal(err.text, text);
 	assert_string_equal(err.hint, hint);
-	assert_int_equal(value_check(payload, value, NULL), STATUS_INVALID);
+	assert_int_equal(value_check(payload, value, false, NULL), STATUS_INVALID);
 }
 
 /* Each of the values, to a NULL. */
@@ -80,7 +80,7 @@ static void assert_none_valid(const char *type, const char *const *values)
 	struct payload payload = specification(type);
 
 	for (; *values; values++) {
-		enum status status = value_check(&payload, slice_str(*values), NULL);
+		enum status status = value_check(&payload, slice_str(*values), false, NULL);
 
 		if (status != STATUS_INVALID)
 			print_error("valid %s: %s\n", type, *values);
@@ -204,8 +204,10 @@ static void jsons(void **state)
 	INVALID("json", "", " ", "{", "{'a':1}", "[1,]", "{\"a\":1,\"a\":2}", "1 2", "tru",
 		"\"\\ud800\"", "01", "1e999", "NaN", "// x\n1");
 	memset(deep, '[', sizeof(deep));
-	assert_int_equal(value_check(&payload, slice_of(deep, sizeof(deep)), &err), STATUS_INVALID);
-	assert_int_equal(value_check(&payload, LITERAL("{\n\"a\":1,}"), &err), STATUS_INVALID);
+	assert_int_equal(value_check(&payload, slice_of(deep, sizeof(deep)), false, &err),
+			 STATUS_INVALID);
+	assert_int_equal(value_check(&payload, LITERAL("{\n\"a\":1,}"), false, &err),
+			 STATUS_INVALID);
 	/* What follows the place are jansson's words. */
 	assert_non_null(strstr(err.text, "KEY: '{\\x0a\"a\":1,}' is not JSON: line 2, column 7: "));
 }
@@ -235,7 +237,7 @@ static void enums(void **state)
 	/* A string may have a list too. */
 	payload_str(&payload, FIELD_TYPE, "string");
 	assert_valid(&payload, LITERAL("DEBUG"));
-	assert_int_equal(value_check(&payload, LITERAL("x"), NULL), STATUS_INVALID);
+	assert_int_equal(value_check(&payload, LITERAL("x"), false, NULL), STATUS_INVALID);
 }
 
 static void long_enums_are_cut(void **state)
@@ -276,7 +278,7 @@ static void patterns(void **state)
 		       "for example: eu-1");
 	payload_str(&payload, FIELD_PATTERN, "(a+)+b");
 	memset(hostile, 'a', VALUE_BYTES_MAX);
-	assert_int_equal(value_check(&payload, slice_of(hostile, VALUE_BYTES_MAX), &err),
+	assert_int_equal(value_check(&payload, slice_of(hostile, VALUE_BYTES_MAX), false, &err),
 			 STATUS_INVALID);
 	assert_non_null(strstr(err.text, "(a+)+b: the pattern took too much work"));
 }
@@ -311,7 +313,7 @@ static void unknown_types_are_newer(void **state)
 	struct error err = ERROR_INIT;
 
 	(void)state;
-	assert_int_equal(value_check(&payload, LITERAL("5s"), &err), STATUS_NEWER);
+	assert_int_equal(value_check(&payload, LITERAL("5s"), false, &err), STATUS_NEWER);
 	assert_string_equal(err.text, "KEY: its type 'duration' is not known here");
 	assert_true(strlen(err.hint) > 0);
 }
@@ -322,7 +324,7 @@ static void assert_masked(const struct payload *payload, const char *value, cons
 	struct error err = ERROR_INIT;
 	size_t len = strlen(value);
 
-	assert_int_equal(value_check(payload, slice_str(value), &err), STATUS_INVALID);
+	assert_int_equal(value_check(payload, slice_str(value), false, &err), STATUS_INVALID);
 	assert_string_equal(err.text, text);
 	for (size_t i = 0; i + 4 <= len; i++) {
 		assert_null(memmem(&err, sizeof(err), value + i, 4));
@@ -408,7 +410,7 @@ static void messages_are_one_line(void **state)
 		}
 		payload_texts(&payload, FIELD_ENUM,
 			      (struct texts){ .entries = levels, .count = 4 });
-		if (value_check(&payload, slice_of(value, len), &err) == STATUS_OK)
+		if (value_check(&payload, slice_of(value, len), false, &err) == STATUS_OK)
 			continue;
 		assert_int_equal(err.status, STATUS_INVALID);
 		assert_true(text_is_line(slice_str(err.text)));
