@@ -209,6 +209,20 @@ static enum status print_log(struct invocation *inv, struct session *session,
 	return status;
 }
 
+/* The range is that of the whole log. */
+static enum status refuse_with_range(const struct invocation *inv, struct error *err)
+{
+	static const enum option_id filters[] = { OPTION_SINCE, OPTION_UNTIL, OPTION_ACTOR,
+						  OPTION_TYPE, OPTION_MAX };
+	bool filtered = inv->operand_count > 0;
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
+		filtered = filtered || option_given(inv->options, filters[i]);
+	if (filtered && option_given(inv->options, OPTION_RANGE))
+		return error_set(err, STATUS_USAGE, "log: --range takes no KEY and no filter");
+	return STATUS_OK;
+}
+
 static enum status cmd_log(struct invocation *inv, struct error *err)
 {
 	/* --at needs no state, only the event; but REFs are resolved by sessions with state. */
@@ -217,6 +231,8 @@ static enum status cmd_log(struct invocation *inv, struct error *err)
 	struct history_filter filter = { .until_ms = UINT64_MAX };
 	enum status status = read_filter(inv, &filter, err);
 
+	if (!status)
+		status = refuse_with_range(inv, err);
 	if (status)
 		return status;
 	status = invocation_open(inv, need, &session, err);

@@ -67,7 +67,12 @@ static enum status cmd_init(struct invocation *inv, struct error *err)
 		.reason = inv->session.reason,
 		.accept_clock = inv->session.accept_clock,
 	};
-	enum status status = path ? read_catalogue(path, &catalogue, err) : STATUS_OK;
+	enum status status = STATUS_OK;
+
+	if (args.global && args.store_dir)
+		return error_set(err, STATUS_USAGE,
+				 "init: --global and --store exclude each other");
+	status = path ? read_catalogue(path, &catalogue, err) : STATUS_OK;
 
 	args.catalogue = buf_slice(&catalogue);
 	if (!status && path && catalogue.len == 0)

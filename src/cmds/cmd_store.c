@@ -287,6 +287,20 @@ static enum status accept_loss(struct invocation *inv, const char *size_text, st
 	return status;
 }
 
+/* What only an acceptance needs, given without one, is a slip. */
+static enum status refuse_without_loss(const struct invocation *inv, struct error *err)
+{
+	static const enum option_id of_loss[] = { OPTION_CONFIRM, OPTION_REASON, OPTION_AS,
+						  OPTION_ACCEPT_CLOCK };
+
+	for (size_t i = 0; i < sizeof(of_loss) / sizeof(of_loss[0]); i++) {
+		if (option_given(inv->options, of_loss[i]))
+			return error_set(err, STATUS_USAGE, "doctor: --%s goes with --accept-loss",
+					 option_info(of_loss[i])->name);
+	}
+	return STATUS_OK;
+}
+
 static enum status cmd_doctor(struct invocation *inv, struct error *err)
 {
 	const char *size = option_text(inv->options, OPTION_ACCEPT_LOSS);
@@ -297,6 +311,9 @@ static enum status cmd_doctor(struct invocation *inv, struct error *err)
 
 	if (size)
 		return accept_loss(inv, size, err);
+	status = refuse_without_loss(inv, err);
+	if (status)
+		return status;
 	status = op_doctor(&inv->session, &session, &findings, &count, err);
 	/* The findings stand on stdout; an error object would only repeat the last of them. */
 	inv->silent = status == STATUS_CORRUPT;

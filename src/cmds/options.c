@@ -104,7 +104,6 @@ static const struct option_info table[OPTION_COUNT] = {
 	OWN(OPTION_STDIN, "stdin", 0, NULL, "read the value from standard input"),
 	OWN(OPTION_FILE, "file", 0, "FILE", "read the value from FILE"),
 	OWN(OPTION_EXACT, "exact", 0, NULL, "keep the last newline of what is read"),
-	OWN(OPTION_RAW, "raw", 0, NULL, "the value as written, references not resolved"),
 	OWN(OPTION_REVEAL, "reveal", 0, NULL, "show secrets"),
 	OWN(OPTION_ACTOR, "actor", 0, "KEY", "only events signed by this key"),
 	OWN(OPTION_RANGE, "range", 0, NULL, "print the first and last event and their times"),

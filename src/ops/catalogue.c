@@ -24,6 +24,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "ops/catalogue_table.h"
+#include "ops/envelope.h"
 #include "ops/langmap.h"
 #include "ops/value_check.h"
 #include "store/event.h"
@@ -33,8 +34,6 @@
 
 enum {
 	REAL_DIGITS = 15, /* that a double keeps, whatever they are */
-	/* What the envelope takes of an event, with the longest reason. */
-	ENVELOPE_BYTES_MAX = 512 + REASON_BYTES_MAX,
 };
 
 static void json_cleanup(json_t **json)
@@ -574,12 +573,19 @@ static enum status read_section(const struct reading *base, const struct catalog
 
 static enum status read_file(const struct reading *file, struct catalogue *ret)
 {
-	const char *const known[] = { catalogue_categories.name, catalogue_environments.name,
-				      catalogue_databases.name, catalogue_variables.name };
+	const char *const known[] = { "schema", catalogue_categories.name,
+				      catalogue_environments.name, catalogue_databases.name,
+				      catalogue_variables.name };
+	const json_t *schema = json_object_get(file->object, "schema");
 	enum status status;
 
 	if (!json_is_object(file->object))
 		return error_set(file->err, STATUS_USAGE, "not a catalogue: not a JSON object");
+	/* Files written by hand need not say it. */
+	if (schema &&
+	    (!json_is_string(schema) || strcmp(json_string_value(schema), CATALOGUE_SCHEMA) != 0))
+		return error_set(file->err, STATUS_USAGE, "not a catalogue: its schema is not %s",
+				 CATALOGUE_SCHEMA);
 	status = check_members(file->object, known, sizeof(known) / sizeof(known[0]), file->err);
 	if (!status)
 		status = read_section(file, &catalogue_categories, &ret->categories,

@@ -29,6 +29,9 @@
 #include "store/event.h"
 
 /* Payloads in the arena, in file order. */
+/* What a printed catalogue says it is. A file to be read may leave it out. */
+#define CATALOGUE_SCHEMA "provenv/catalogue/v1"
+
 struct catalogue {
 	const struct payload **categories; /* category.defined */
 	size_t category_count;

@@ -171,7 +171,8 @@ enum status catalogue_print(const struct catalogue *catalogue, struct buf *ret, 
 {
 	AUTO(json_cleanup) json_t *root = json_object();
 	AUTO(buf_release) struct buf text = BUF_INIT;
-	bool whole = add_section(root, &catalogue_categories, catalogue->categories,
+	bool whole = json_object_set_new(root, "schema", json_string(CATALOGUE_SCHEMA)) == 0 &&
+		     add_section(root, &catalogue_categories, catalogue->categories,
 				 catalogue->category_count);
 
 	/* An export of a store has neither of these: not even empty lists. */

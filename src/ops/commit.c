@@ -37,6 +37,9 @@
 
 #include "base/banned.h"
 
+/* Commands of others, while one of ours asked or waited, that its repetition looks behind. */
+enum { HEADS_TRIED_MAX = 256 };
+
 struct writing {
 	struct session *session;
 	decide_fn decide;
@@ -227,23 +230,12 @@ static enum status check_if_head(struct session *session, struct error *err)
 /* Take the user's command id, or make one. */
 static enum status choose_command_id(struct writing *writing, struct error *err)
 {
-	const char *given = writing->session->options->command_id;
-	uint8_t hex[2 * COMMAND_ID_BYTES];
-	size_t digits = 0;
+	enum status status =
+		session_command_id(writing->session->options, writing->command_id, err);
 
-	if (!given) {
-		rng_uuid7(writing->now_ms, writing->command_id);
-		return STATUS_OK;
-	}
-	for (const char *at = given; *at; at++) {
-		if (*at == '-')
-			continue;
-		if (digits == sizeof(hex))
-			return error_set(err, STATUS_USAGE, "--command-id: not a UUID");
-		hex[digits++] = (uint8_t)*at;
-	}
-	if (!text_from_hex(slice_of(hex, digits), writing->command_id, COMMAND_ID_BYTES))
-		return error_set(err, STATUS_USAGE, "--command-id: not a UUID");
+	if (status != STATUS_NOT_FOUND)
+		return status;
+	rng_uuid7(writing->now_ms, writing->command_id);
 	return STATUS_OK;
 }
 
@@ -377,8 +369,12 @@ static enum status same_event(struct writing *writing, uint64_t seq, uint32_t pa
 				    err);
 }
 
-/* Look at the store as the command did whose first event is @first: state, head, clock, choice. */
-static enum status go_back(struct session *session, uint64_t first, struct error *err)
+/*
+ * Look at the store as the command did whose first event is @first: state, clock, choice, and the
+ * head that it counted REFs from.
+ */
+static enum status go_back(struct session *session, uint64_t first, uint64_t head,
+			   struct error *err)
 {
 	const struct read_event *event;
 	enum status status = session_event(session, first, &event, err);
@@ -386,7 +382,7 @@ static enum status go_back(struct session *session, uint64_t first, struct error
 	if (status)
 		return status;
 	session->now_ms = event->decoded.event.claimed_ms;
-	session->head = first - 1;
+	session->head = head;
 	session->point.seq = first - 1;
 	session->view = session_view_at(session, first - 1);
 	if (session->profile.len)
@@ -396,31 +392,74 @@ static enum status go_back(struct session *session, uint64_t first, struct error
 	return STATUS_OK;
 }
 
+/* Would the command, as of then, append what stands from event @first on? */
+static enum status would_append(struct writing *writing, uint64_t first, uint64_t head, bool *ret,
+				struct error *err)
+{
+	struct error why = ERROR_INIT; /* that it cannot be planned is an answer, too */
+	bool same = true;
+	enum status status = go_back(writing->session, first, head, &why);
+
+	*ret = false;
+	if (!status)
+		status = make_plan(writing, &why);
+	if (!status)
+		status = plan_group_variables(&writing->plan, &why);
+	if (status == STATUS_NO_MEMORY || status == STATUS_IO || status == STATUS_CORRUPT) {
+		if (err)
+			*err = why;
+		return status;
+	}
+	if (status || plan_is_empty(&writing->plan))
+		return STATUS_OK;
+	for (size_t i = 0; same && i < writing->plan.payload_count; i++) {
+		status = same_event(writing, first + i, (uint32_t)i + 1, &same, err);
+		if (status)
+			return status;
+	}
+	*ret = same;
+	return STATUS_OK;
+}
+
+/*
+ * The head is that of the moment when the command began. While it asked a person, or waited for the
+ * lock, others may have appended: then it is one of theirs, or the one before. NOT_FOUND: @head
+ * stood already when the command began.
+ */
+static enum status earlier_head(struct session *session, uint64_t *head, struct error *err)
+{
+	const struct read_event *event;
+	enum status status = session_event(session, *head, &event, err);
+
+	if (status)
+		return status;
+	/* Theirs claim no earlier time than ours does, less what they waited themselves. */
+	if (event->decoded.event.time_ms + WRITE_LOCK_WAIT_MS < session->now_ms ||
+	    event->decoded.event.part >= *head)
+		return STATUS_NOT_FOUND;
+	*head -= event->decoded.event.part;
+	return STATUS_OK;
+}
+
 /* The id is in the log: plan as of then, and compare. */
 static enum status repeat(struct writing *writing, uint64_t first, struct outcome *ret,
 			  struct error *err)
 {
 	struct session *session = writing->session;
 	const struct read_event *last;
-	enum status status = go_back(session, first, err);
+	uint64_t head = first - 1;
+	bool same = false;
+	enum status status = would_append(writing, first, head, &same, err);
 
-	if (!status)
-		status = make_plan(writing, err);
-	if (!status)
-		status = plan_group_variables(&writing->plan, err);
-	if (status == STATUS_NO_MEMORY || status == STATUS_IO || status == STATUS_CORRUPT)
-		return status;
-	if (status || plan_is_empty(&writing->plan))
-		return id_conflict(err);
-	for (size_t i = 0; i < writing->plan.payload_count; i++) {
-		bool same = false;
-
-		status = same_event(writing, first + i, (uint32_t)i + 1, &same, err);
-		if (status)
-			return status;
-		if (!same)
-			return id_conflict(err);
+	for (int i = 0; !status && !same && session->head_counted && i < HEADS_TRIED_MAX; i++) {
+		status = earlier_head(session, &head, err);
+		if (!status)
+			status = would_append(writing, first, head, &same, err);
 	}
+	if (status && status != STATUS_NOT_FOUND)
+		return status;
+	if (!same)
+		return id_conflict(err);
 	ret->repeated = true;
 	ret->first_seq = first;
 	ret->last_seq = first + writing->plan.payload_count - 1;

@@ -9,6 +9,10 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/limits.h"
+
+/* What of EVENT_BYTES_MAX is left to the envelope, with the longest reason; generous. */
+enum { ENVELOPE_BYTES_MAX = 1024 + REASON_BYTES_MAX };
 
 /* Was a reason given? One of blanks alone says nothing, and counts as none. @reason may be NULL. */
 bool reason_given(const char *reason);

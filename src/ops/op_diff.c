@@ -180,6 +180,12 @@ enum status op_diff(struct session *session, const struct diff_args *args, struc
 		status = resolve(session, args->to ? args->to : "HEAD", &to, err);
 	if (status)
 		return status;
+	if ((from.is_profile || to.is_profile) &&
+	    (session->options->environment || session->options->profile))
+		return error_hint(err,
+				  error_set(err, STATUS_USAGE,
+					    "diff: -e and -p limit a difference of moments"),
+				  "two profiles: provenv diff ENV/PROFILE ENV/PROFILE");
 	if (from.is_profile || to.is_profile)
 		status = diff_profiles(session, args, &from, &to, &diff, err);
 	else

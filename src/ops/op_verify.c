@@ -48,6 +48,7 @@ struct verifying {
 	struct session *session;
 	struct verify_result *result;
 	struct buf store;
+	uint64_t head_size; /* events that STORE/head speaks of; 0: it tells nothing */
 	struct error *err;
 };
 
@@ -158,14 +159,22 @@ static enum status use_checkpoint(struct verifying *verifying, struct audit_opti
 	return STATUS_OK;
 }
 
-/* Without touching the log: do the head file or the user's checkpoint speak of more events? */
-static void judge_sizes(struct verifying *verifying)
+/* Before the audit: what it says is not to be newer than what the audit sees. */
+static void read_head(struct verifying *verifying)
 {
-	struct verify_result *result = verifying->result;
 	AUTO(buf_release) struct buf path = BUF_INIT;
 	struct head_record record;
 
 	fs_join(&path, buf_str(&verifying->store), "head");
+	if (!buf_status(&path, NULL) && headfile_read(buf_str(&path), &record, NULL) == STATUS_OK)
+		verifying->head_size = record.size;
+}
+
+/* Without touching the log, which is damaged: did it have more events? */
+static void judge_sizes(struct verifying *verifying)
+{
+	struct verify_result *result = verifying->result;
+
 	if (result->lost.text[0]) {
 		result->completeness = COMPLETENESS_FAILED;
 		result->completeness_note = result->lost.text;
@@ -173,9 +182,12 @@ static void judge_sizes(struct verifying *verifying)
 	}
 	result->completeness = COMPLETENESS_UNANCHORED;
 	result->completeness_note = "the log is damaged; only STORE/head was compared";
-	if (headfile_read(buf_str(&path), &record, NULL) == STATUS_OK &&
-	    record.size > result->audit.events)
-		result->completeness = COMPLETENESS_FAILED;
+	if (verifying->head_size <= result->audit.events)
+		return;
+	result->completeness = COMPLETENESS_FAILED;
+	note_lost(verifying, "STORE/head speaks of %" PRIu64 " events, the log holds %" PRIu64,
+		  verifying->head_size, result->audit.events);
+	result->completeness_note = result->lost.text;
 }
 
 static void judge_completeness(struct verifying *verifying)
@@ -332,6 +344,7 @@ static enum status run_audit(struct verifying *verifying)
 		status = use_checkpoint(verifying, &audit);
 	if (status)
 		return status;
+	read_head(verifying);
 	fs_join(&log, buf_str(&verifying->store), "log");
 	return audit_log(buf_str(&log), how, &audit, &verifying->result->audit, verifying->err);
 }

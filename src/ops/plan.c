@@ -11,15 +11,15 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/secret.h"
+#include "ops/envelope.h"
 #include "store/event.h"
 #include "store/seal.h"
 
 #include "base/banned.h"
 
 enum {
-	/* What envelope, field names and lengths add to the bytes of a change, generously. */
+	/* What field names and lengths add to the bytes of a change, generously. */
 	CHANGE_OVERHEAD = 64,
-	EVENT_OVERHEAD = 1024 + REASON_BYTES_MAX,
 };
 
 void plan_init(struct plan *plan, struct arena *arena)
@@ -177,7 +177,7 @@ static enum status add_event(struct plan *plan, size_t from, size_t to, struct e
  * large. */
 static size_t event_end(const struct plan *plan, size_t from)
 {
-	size_t bytes = EVENT_OVERHEAD;
+	size_t bytes = ENVELOPE_BYTES_MAX;
 	size_t to = from;
 
 	for (; to < plan->variable_count; to++) {

@@ -95,6 +95,8 @@ enum status session_ref(struct session *session, const char *text, struct ref_po
 	enum status status = ref_parse(slice_str(text), session->now_ms, &ref, err);
 
 	is_time = !status && ref.kind == REF_TIME;
+	if (!status && ref.kind != REF_SEQ)
+		session->head_counted = true;
 	if (!status && ref.kind == REF_HEAD && session->head < session->log->size)
 		status = count_back(session, &ref, err);
 	if (!status)
@@ -242,11 +244,49 @@ static enum status open_state(struct session *session, struct error *err)
 	return status;
 }
 
+enum status session_command_id(const struct session_options *options, uint8_t ret[COMMAND_ID_BYTES],
+			       struct error *err)
+{
+	uint8_t hex[2 * COMMAND_ID_BYTES];
+	size_t digits = 0;
+
+	if (!options->command_id)
+		return STATUS_NOT_FOUND;
+	for (const char *at = options->command_id; *at; at++) {
+		if (*at == '-')
+			continue;
+		if (digits == sizeof(hex))
+			return error_set(err, STATUS_USAGE, "--command-id: not a UUID");
+		hex[digits++] = (uint8_t)*at;
+	}
+	if (!text_from_hex(slice_of(hex, digits), ret, COMMAND_ID_BYTES))
+		return error_set(err, STATUS_USAGE, "--command-id: not a UUID");
+	return STATUS_OK;
+}
+
+/* Choose in the state before the command that has the id given; NOT_FOUND: none has. */
+static enum status choose_before(struct session *session)
+{
+	uint8_t id[COMMAND_ID_BYTES];
+	uint64_t first;
+	enum status status = session_command_id(session->options, id, NULL);
+
+	if (!status)
+		status = evlog_command(session->log, id, &first, NULL);
+	if (status)
+		return STATUS_NOT_FOUND;
+	session->view = session_view_at(session, first - 1);
+	status = session_choose(session, NULL);
+	session->view = session_view_at(session, session->point.seq);
+	return status;
+}
+
 enum status session_open(const struct session_options *options, enum session_need need,
 			 struct session *ret, struct error *err)
 {
 	struct store_options how = { .tolerate_loss = need == SESSION_LOG_LOSSY };
 	AUTO(buf_release) struct buf path = BUF_INIT;
+	struct error why = ERROR_INIT;
 	enum status status;
 
 	ret->options = options;
@@ -259,8 +299,13 @@ enum status session_open(const struct session_options *options, enum session_nee
 	if (need == SESSION_LOG || need == SESSION_LOG_LOSSY)
 		return open_log(ret, err);
 	status = open_state(ret, err);
-	if (!status && need == SESSION_PROFILE)
-		status = session_choose(ret, err);
+	if (status || need != SESSION_PROFILE)
+		return status;
+	status = session_choose(ret, &why);
+	if (status == STATUS_NOT_FOUND && choose_before(ret) == STATUS_OK)
+		return STATUS_OK;
+	if (status && err)
+		*err = why;
 	return status;
 }
 

@@ -69,11 +69,15 @@ struct session {
 	 */
 	uint64_t head;
 	uint64_t now_ms;
+	bool head_counted;                   /* a REF was resolved that depends on the head */
 	struct ref_told told[REFS_TOLD_MAX]; /* times, and REFs inside a command */
 	size_t told_count;
 };
 
 /*
+ * Where -e or -p names what is gone, and options->command_id is in the log, they are chosen as they
+ * stood before that command: it may have been what it worked on.
+ *
  * NO_STORE, CORRUPT, NEWER, IO as store_open() and projection_open(); NOT_FOUND for an unknown
  * environment, profile or REF, naming the nearest; USAGE for a malformed REF.
  * @ret must be zeroed; close it whatever the outcome.
@@ -81,6 +85,12 @@ struct session {
 enum status session_open(const struct session_options *options, enum session_need need,
 			 struct session *ret, struct error *err);
 void session_close(struct session *session);
+
+/*
+ * The id that options->command_id gives. NOT_FOUND  (without text) none is given; USAGE  no UUID
+ */
+enum status session_command_id(const struct session_options *options, uint8_t ret[COMMAND_ID_BYTES],
+			       struct error *err);
 
 /*
  * Choose environment and profile again in the session's present view; what SESSION_PROFILE did on

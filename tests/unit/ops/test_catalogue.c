@@ -194,7 +194,7 @@ static void what_is_left_out(void **state)
 				 catalogue.database_count + catalogue.specification_count,
 			 0);
 	parse(&arena,
-	      "{\"$schema\":1,\"categories\":[{\"name\":\"a\",\"$note\":[]}],"
+	      "{\"$schema\":1,\"schema\":\"provenv/catalogue/v1\",\"categories\":[{\"name\":\"a\",\"$note\":[]}],"
 	      "\"environments\":[{\"name\":\"e\"}],\"databases\":[{\"name\":\"d\",\"path\":\"p\"}]}",
 	      &catalogue);
 	assert_flag(catalogue.categories[0], FIELD_PLANNED, false);
@@ -340,6 +340,9 @@ static void malformed_json(void **state)
 	refuse_malformed(slice_of("{\"$a\":\"\xff\"}", 10), "line 1, column 7");
 	refuse_malformed(slice_str("{\"\x1b[31m\":1}"), "line 1, column 2");
 	refuse("[]", "not a catalogue: not a JSON object", NULL);
+	refuse("{\"schema\":\"provenv/ls/v1\",\"variables\":[]}",
+	       "not a catalogue: its schema is not provenv/catalogue/v1", NULL);
+	refuse("{\"schema\":1}", "not a catalogue: its schema is not provenv/catalogue/v1", NULL);
 }
 
 static void deep_nesting(void **state)
@@ -497,7 +500,7 @@ static void sizes(void **state)
 	buf_append_str(&json, "\"enum\":[");
 	repeat(&json, "\"", buf_str(&text), "\"", 15);
 	buf_append_str(&json, "]");
-	refuse_variable(buf_str(&json), ": too large for one event: 61428 bytes, of 60863", NULL);
+	refuse_variable(buf_str(&json), ": too large for one event: 61428 bytes, of 60351", NULL);
 	buf_clear(&json);
 	buf_append_str(&json, "{\"variables\":[");
 	repeat(&json, "{\"key\":\"", "A", "\"}", COMMAND_PARTS_MAX + 1);

@@ -109,8 +109,8 @@ static void an_export_has_two_sections(void **state)
 
 	(void)state;
 	assert_int_equal(catalogue_print(&empty, &printed, NULL), STATUS_OK);
-	assert_string_equal(buf_str(&printed),
-			    "{\n  \"categories\": [],\n  \"variables\": []\n}\n");
+	assert_string_equal(buf_str(&printed), "{\n  \"schema\": \"provenv/catalogue/v1\",\n"
+					       "  \"categories\": [],\n  \"variables\": []\n}\n");
 	assert_survives(&empty);
 }
 

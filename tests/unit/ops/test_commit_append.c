@@ -390,6 +390,58 @@ static void an_id_taken_meanwhile_counts(void **state)
 	assert_int_equal(ops_head(fixture), head + 1);
 }
 
+/* Others wrote between the beginning and the append: HEAD~1 is what it was at the beginning. */
+static void relative_words_mean_the_same_behind_others(void **state)
+{
+	struct ops_fixture *fixture = *state;
+	struct rollback_args back = { .to = "HEAD~1" };
+	struct ops_set one, two;
+	const struct other others[] = {
+		{ decide_set, ops_set_args(&one, "B", "1", NULL), NULL },
+		{ decide_set, ops_set_args(&two, "B", "2", NULL), NULL },
+		{ NULL, NULL, NULL },
+	};
+	struct race race = {
+		.decide = decide_rollback, .args = &back, .others = others, .fixture = fixture
+	};
+	struct outcome first = { .last_seq = 0 }, again;
+
+	(void)ops_set(fixture, "A", "1");
+	(void)ops_set(fixture, "A", "2");
+	fixture->options.command_id = UUID_A;
+	assert_int_equal(run_race(&race, &first, NULL), STATUS_OK);
+	ops_assert_value(fixture, "A", "1");
+	ops_assert_value(fixture, "B", NULL);
+	again = ops_do(fixture, decide_rollback, &back);
+	same_receipt(&first, &again);
+	/* Not any head will do: what no beginning would have appended is another command. */
+	back.to = "HEAD~5";
+	ops_refused(fixture, decide_rollback, &back, STATUS_CONFLICT, "used before");
+}
+
+/* What the command worked on is gone since: its repetition has the first result all the same. */
+static void what_is_gone_does_not_hide_the_first_result(void **state)
+{
+	struct ops_fixture *fixture = *state;
+	struct environment_args args = { .name = slice_str("brief") };
+	struct outcome first, again;
+
+	(void)ops_do(fixture, decide_environment_create, &args);
+	fixture->options.environment = "brief";
+	fixture->options.command_id = UUID_A;
+	first = ops_set(fixture, "A", "1");
+	fixture->options.environment = NULL;
+	fixture->options.command_id = NULL;
+	(void)ops_do(fixture, decide_environment_remove, &args);
+	fixture->options.environment = "brief";
+	set_refused(fixture, STATUS_NOT_FOUND, "brief");
+	fixture->options.command_id = UUID_B;
+	set_refused(fixture, STATUS_NOT_FOUND, "brief");
+	fixture->options.command_id = UUID_A;
+	again = ops_set(fixture, "A", "1");
+	same_receipt(&first, &again);
+}
+
 static void an_id_taken_otherwise_meanwhile_conflicts(void **state)
 {
 	struct ops_fixture *fixture = *state;
@@ -415,6 +467,8 @@ int main(void)
 		TEST(another_plan_conflicts),
 		TEST(relative_words_mean_the_same_again),
 		TEST(sealed_values_are_compared_opened),
+		TEST(relative_words_mean_the_same_behind_others),
+		TEST(what_is_gone_does_not_hide_the_first_result),
 		TEST(an_id_taken_meanwhile_counts),
 		TEST(an_id_taken_otherwise_meanwhile_conflicts),
 #ifdef PROVENV_TEST_HOOKS
