@@ -54,6 +54,26 @@ static void note_ref(struct buf *notes, const struct ref_told *told)
 		   told->point.moved ? ", the last of its command" : "");
 }
 
+/* With --at the pair is the one of then: worth a word where it is not the one of now. */
+static void note_pair(struct buf *notes, struct session *session)
+{
+	struct state_view now = session_view_at(session, session->head);
+	struct slice environment;
+	struct environment found;
+
+	if (!session->options->at || !session->profile.len || session->options->profile ||
+	    state_active_environment(&now, &environment, NULL))
+		return;
+	if (session->options->environment)
+		environment = session->environment;
+	if (slice_equal(environment, session->environment) &&
+	    state_environment(&now, environment, &found, NULL) == STATUS_OK &&
+	    slice_equal(found.profile, session->profile))
+		return;
+	buf_printf(notes, "active then: " SLICE_FMT "/" SLICE_FMT "\n",
+		   SLICE_ARG(session->environment), SLICE_ARG(session->profile));
+}
+
 /* A writer learns here that what tells of lost events does not: its own write is safe. */
 static void note_evidence(struct invocation *inv, const struct session *session)
 {
@@ -74,6 +94,8 @@ void invocation_close(struct invocation *inv, struct session *session)
 	}
 	for (size_t i = 0; i < session->told_count; i++)
 		note_ref(&inv->notes, &session->told[i]);
+	if (session->projection)
+		note_pair(&inv->notes, session);
 	note_evidence(inv, session);
 	session_close(session);
 }

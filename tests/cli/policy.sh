@@ -130,6 +130,14 @@ expect 2 provenv env lock testing --until 1970-01-01T00:00:00Z
 expect 0 provenv log --until 1970-01-01T00:00:00Z
 is "nothing is as old" "$out" ""
 
+# Which pair is meant is told where it is not the active one.
+expect 0 provenv env switch testing
+expect 0 provenv get A --at HEAD~1
+is "the pair of then" "$err" "active then: development/default"
+expect 0 provenv get A --at HEAD~1 -e development
+is "control: named" "$err" ""
+expect 0 provenv env switch development
+
 # A copy has what its source has.
 expect 0 provenv profile create night --title Night --description "quiet hours"
 expect 0 provenv profile clone night nights
