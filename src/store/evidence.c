@@ -130,6 +130,8 @@ static enum status log_agrees(struct evlog_snapshot *snapshot, const struct head
 const struct registry_generation *evidence_accepted(const struct registry *registry,
 						    const struct head_record *record)
 {
+	const struct registry_generation *end;
+
 	for (size_t i = 1; i < registry->generation_count; i++) {
 		const struct registry_generation *generation = &registry->generations[i];
 
@@ -137,7 +139,32 @@ const struct registry_generation *evidence_accepted(const struct registry *regis
 		    memcmp(generation->expected_root, record->root, HASH_BYTES) == 0)
 			return generation;
 	}
+	/* Of events that were kept nothing explains another root. */
+	if (registry_find_generation(registry, record->generation, &end) && end &&
+	    record->size >= end->from_seq && record->size <= end->expected_size)
+		return end;
 	return NULL;
+}
+
+/*
+ * The record is of a generation that the log does not know: it began in an end that was lost, so
+ * that who saw it may have seen what was accepted as lost later. Only they can know.
+ */
+static void find_possible_acceptance(const struct registry *registry, uint64_t generation,
+				     struct store_loss *loss)
+{
+	const struct registry_generation *end;
+
+	loss->accepted_seq = 0;
+	if (registry_find_generation(registry, generation, &end))
+		return;
+	for (size_t i = 1; i < registry->generation_count; i++) {
+		if (registry->generations[i].from_seq > loss->expected_size ||
+		    registry->generations[i].expected_size < loss->expected_size)
+			continue;
+		loss->accepted_seq = registry->generations[i].from_seq;
+		loss->accepted_size = registry->generations[i].expected_size;
+	}
 }
 
 /* The evidence of the most events counts; between equals, the first one compared. */
@@ -166,16 +193,7 @@ static enum status compare_file(struct evidence *evidence, struct evidence_file 
 	loss->expected_size = file->record.size;
 	memcpy(loss->expected_root, file->record.root, HASH_BYTES);
 	loss->diverged = file->record.size <= snapshot->size;
-	loss->accepted_seq = 0;
-	for (size_t i = 1; i < registry->generation_count; i++) {
-		const struct registry_generation *generation = &registry->generations[i];
-
-		if (generation->from_seq > loss->expected_size ||
-		    generation->expected_size < loss->expected_size)
-			continue;
-		loss->accepted_seq = generation->from_seq;
-		loss->accepted_size = generation->expected_size;
-	}
+	find_possible_acceptance(registry, file->record.generation, loss);
 	return STATUS_OK;
 }
 

@@ -56,11 +56,12 @@ enum status evidence_compare(struct evidence *evidence, struct evlog_snapshot *s
 			     const struct registry *registry, struct error *err);
 
 /*
- * The event by which an admin accepted that exactly the events @record is about are lost, or NULL.
+ * The event by which an admin accepted that the events @record is about are lost, or NULL: it names
+ * this very size and root; or it ended the generation that @record is of, and what @record has and
+ * the log has not is no more than what it accepted.
  *
- * Size and root must both be the ones accepted. A size alone would not do: the record does not say
- * which history it is of, and one of the log as it went on after the loss, which was then rolled
- * back, would pass for one of the lost end.
+ * A size alone would not do: a record of the log as it went on after the loss, which was then
+ * rolled back, would pass for one of the lost end.
  */
 const struct registry_generation *evidence_accepted(const struct registry *registry,
 						    const struct head_record *record);

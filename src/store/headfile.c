@@ -32,7 +32,8 @@ enum {
 	COUNTER_AT = LOG_ID_AT + LOG_ID_BYTES,
 	SIZE_AT = COUNTER_AT + 8,
 	ROOT_AT = SIZE_AT + 8,
-	SUM_AT = ROOT_AT + HASH_BYTES,
+	GENERATION_AT = ROOT_AT + HASH_BYTES,
+	SUM_AT = GENERATION_AT + 8,
 	SLOT_END = SUM_AT + HASH_BYTES, /* zeros from here on */
 	LOCK_WAIT_MS = 2000,
 	/* Reading takes no lock: both slots can be half-written only if two writers follow each
@@ -68,6 +69,7 @@ static void encode_slot(const struct head_record *record, uint64_t counter,
 	store_u64be(ret + COUNTER_AT, counter);
 	store_u64be(ret + SIZE_AT, record->size);
 	memcpy(ret + ROOT_AT, record->root, HASH_BYTES);
+	store_u64be(ret + GENERATION_AT, record->generation);
 	crypto_hash_sha256(ret + SUM_AT, ret, SUM_AT);
 }
 
@@ -80,6 +82,7 @@ static struct slot decode_slot(const uint8_t bytes[HEADFILE_SLOT_BYTES])
 	memcpy(slot.record.log_id, bytes + LOG_ID_AT, LOG_ID_BYTES);
 	slot.record.size = load_u64be(bytes + SIZE_AT);
 	memcpy(slot.record.root, bytes + ROOT_AT, HASH_BYTES);
+	slot.record.generation = load_u64be(bytes + GENERATION_AT);
 	encode_slot(&slot.record, slot.counter, expected);
 	/* After the greatest counter no slot could ever be newer: nobody counts that far. */
 	slot.valid = slot.counter < UINT64_MAX && memcmp(bytes, expected, sizeof(expected)) == 0;

@@ -2,9 +2,10 @@
  * The last acknowledged (size, root), outside LMDB: STORE/head, and the user's checkpoint file.
  *
  * Two 512-byte slots, written in turn; each: "PVHEAD01" ‖ log_id[16] ‖ u64be counter ‖ u64be size ‖
- * root[32] ‖ SHA-256 of all before ‖ zeros. The valid slot with the greater counter counts, so a
- * torn write costs one step, never the file. Moved forward under a lock and never backward: two
- * writers may finish in either order. No sync of its own; it is evidence, not data.
+ * root[32] ‖ u64be generation ‖ SHA-256 of all before ‖ zeros. The valid slot with the greater
+ * counter counts, so a torn write costs one step, never the file. Moved forward under a lock and
+ * never backward: two writers may finish in either order. No sync of its own; it is evidence, not
+ * data.
  */
 #ifndef PROVENV_STORE_HEADFILE_H
 #define PROVENV_STORE_HEADFILE_H
@@ -21,6 +22,7 @@ struct head_record {
 	uint8_t log_id[LOG_ID_BYTES];
 	uint64_t size;
 	uint8_t root[HASH_BYTES];
+	uint64_t generation; /* of the log when it had this size */
 };
 
 /*
@@ -37,8 +39,9 @@ enum status headfile_read(const char *path, struct head_record *ret, struct erro
  *
  * CONFLICT   the file is of another log
  * CORRUPT    no valid slot, or another root for the same size: what it is evidence of must be
- * looked at before it is overwritten NOT_FOUND  there is no such directory LOCKED     another
- * process kept the lock for two seconds
+ *            looked at before it is overwritten
+ * NOT_FOUND  there is no such directory
+ * LOCKED     another process kept the lock for two seconds
  */
 enum status headfile_advance(const char *path, const struct head_record *record, bool force,
 			     struct error *err);

@@ -169,6 +169,7 @@ enum status store_head_of(const struct store *store, struct evlog_snapshot *snap
 	if (status)
 		return status;
 	memcpy(record.log_id, store->log_id, LOG_ID_BYTES);
+	record.generation = registry_generation_at(&store->registry, snapshot->size);
 	*ret = record;
 	return STATUS_OK;
 }

@@ -35,7 +35,7 @@
 enum {
 	SLOT = HEADFILE_SLOT_BYTES,
 	FILE_BYTES = 2 * SLOT,
-	SUM_AT = 72, /* in a slot, after what it sums */
+	SUM_AT = 80, /* in a slot, after what it sums */
 	WRITERS = 4,
 	MOVES = 200,
 };
@@ -48,7 +48,7 @@ static const char *head_path(void **state, char ret[SCRATCH_PATH_MAX])
 /* A record whose root follows from its size. */
 static struct head_record record_of(uint64_t size)
 {
-	struct head_record record = { .size = size };
+	struct head_record record = { .size = size, .generation = size * 3 };
 	uint8_t number[8];
 
 	memset(record.log_id, 0x5a, sizeof(record.log_id));
@@ -72,6 +72,7 @@ static void expect(const char *path, uint64_t size)
 	assert_int_equal(got.size, want.size);
 	assert_memory_equal(got.root, want.root, HASH_BYTES);
 	assert_memory_equal(got.log_id, want.log_id, LOG_ID_BYTES);
+	assert_int_equal(got.generation, want.generation);
 }
 
 static void read_all(const char *path, uint8_t ret[FILE_BYTES])
@@ -170,6 +171,7 @@ static void test_format(void **state)
 	assert_int_equal(load_u64be(bytes + SLOT + 24), 2);
 	assert_int_equal(load_u64be(bytes + SLOT + 32), 7);
 	assert_memory_equal(bytes + SLOT + 40, record.root, HASH_BYTES);
+	assert_int_equal(load_u64be(bytes + SLOT + 72), 21);
 	crypto_hash_sha256(sum, bytes + SLOT, SUM_AT);
 	assert_memory_equal(bytes + SLOT + SUM_AT, sum, HASH_BYTES);
 	for (size_t i = SUM_AT + HASH_BYTES; i < SLOT; i++)

@@ -301,7 +301,7 @@ static void an_accepted_loss_is_explained_to_others(void **state)
 	assert_int_equal(recorded_size(buf_str(&path)), 5);
 	put_back(fixture->data, &log);
 	put_back(fixture->head, &head);
-	refused(fixture, STATUS_CORRUPT, "the log lost events 5..5", "event 4 accepted the loss");
+	refused(fixture, STATUS_CORRUPT, "the log lost events 5..5", "--accept-loss=4");
 }
 
 /* As after a crash between store.recovered and the files of evidence. */
@@ -328,22 +328,76 @@ static void an_interrupted_acceptance_is_finished(void **state)
 	assert_int_equal(recorded_size(fixture->head), 4);
 }
 
+/* Who has seen a part of what was lost need do nothing either: the file says of which history. */
+static void a_part_of_the_lost_end_is_explained_too(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buf path AUTO(buf_release) = BUF_INIT;
+	struct head_record before, after;
+
+	alice_accepts_a_loss(fixture);
+	become(fixture, "early");
+	checkpoint_path(fixture, &path);
+	assert_int_equal(headfile_read(buf_str(&path), &before, NULL), STATUS_OK);
+	assert_int_equal(before.size, 4);
+	assert_int_equal(before.generation, 1);
+	store_close(reopen(fixture));
+	assert_int_equal(headfile_read(buf_str(&path), &after, NULL), STATUS_OK);
+	assert_int_equal(after.size, 4);
+	assert_true(after.generation > 1);
+	assert_memory_not_equal(after.root, before.root, HASH_BYTES);
+}
+
+/* The user's checkpoint says that the log, in @generation, had @size events and some other root. */
+static void claim(struct fixture *fixture, uint64_t generation, uint64_t size)
+{
+	struct buf path AUTO(buf_release) = BUF_INIT;
+	struct head_record record;
+
+	checkpoint_path(fixture, &path);
+	assert_int_equal(headfile_read(buf_str(&path), &record, NULL), STATUS_OK);
+	record.generation = generation;
+	record.size = size;
+	record.root[0] ^= 1;
+	assert_int_equal(headfile_advance(buf_str(&path), &record, true, NULL), STATUS_OK);
+}
+
+static void an_acceptance_explains_no_more_than_it_named(void **state)
+{
+	struct fixture *fixture = *state;
+
+	alice_accepts_a_loss(fixture);
+	become(fixture, "early");
+	/* More than was accepted; events that were kept; and what is no generation of this log. */
+	claim(fixture, 1, 6);
+	refused(fixture, STATUS_CORRUPT, "the log lost events 5..6", "--accept-loss=4");
+	claim(fixture, 1, 3);
+	refused(fixture, STATUS_CORRUPT,
+		"the log's first 3 events are not the ones acknowledged before", "--accept-loss=4");
+	claim(fixture, 0, 4);
+	refused(fixture, STATUS_CORRUPT,
+		"the log's first 4 events are not the ones acknowledged before", "");
+	/* Control: of the generation that the acceptance ended, and within what it named. */
+	claim(fixture, 1, 5);
+	store_close(reopen(fixture));
+}
+
 /*
- * A checkpoint of fewer events than were accepted as lost may be of either history: nobody but its
- * user can tell, and the refusal says what to do.
+ * A record of a generation that began in a lost end: the log cannot tell whether what was accepted
+ * is what the user saw; the refusal says what the user, who can, has to do.
  */
-static void what_may_be_of_either_history_is_refused(void **state)
+static void a_generation_that_is_lost_leaves_it_to_the_user(void **state)
 {
 	struct fixture *fixture = *state;
 	struct buf path AUTO(buf_release) = BUF_INIT;
 
 	alice_accepts_a_loss(fixture);
 	become(fixture, "early");
+	claim(fixture, 77, 4);
 	refused(fixture, STATUS_CORRUPT,
 		"the log's first 4 events are not the ones acknowledged before",
 		"event 4 accepted the loss of events up to 5");
 	checkpoint_path(fixture, &path);
-	assert_int_equal(recorded_size(buf_str(&path)), 4);
 	assert_int_equal(fs_remove(buf_str(&path), NULL), STATUS_OK);
 	store_close(reopen(fixture));
 	assert_int_equal(recorded_size(buf_str(&path)), 4);
@@ -477,7 +531,9 @@ int main(void)
 		TEST(a_loss_is_left_by_accepting_it_only),
 		TEST(an_accepted_loss_is_explained_to_others),
 		TEST(an_interrupted_acceptance_is_finished),
-		TEST(what_may_be_of_either_history_is_refused),
+		TEST(a_part_of_the_lost_end_is_explained_too),
+		TEST(an_acceptance_explains_no_more_than_it_named),
+		TEST(a_generation_that_is_lost_leaves_it_to_the_user),
 		TEST(a_damaged_head_is_noted),
 		TEST(the_head_of_another_log_is_noted),
 		TEST(evidence_that_cannot_be_written_fails_no_command),
