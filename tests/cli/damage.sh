@@ -153,9 +153,20 @@ expect 9 provenv get A
 has "names what is lost" "$err" "$((size - 1))..$size"
 expect 9 provenv verify --json
 is "completeness" "$(json '[j["integrity"], j["completeness"]]')" '["ok", "failed"]'
+has "names what is lost, in JSON" "$(json 'j["completeness_message"]')" "lost events $((size - 1))..$size"
+expect 9 provenv verify
+has "names what is lost" "$out" "lost events $((size - 1))..$size"
+has "and the way out" "$out" "next:         restore a newer copy, or accept the loss: provenv doctor --accept-loss"
+expect 9 provenv doctor
+has "so does doctor" "$out" "lost events $((size - 1))..$size"
+expect 9 provenv doctor --json
+is "in JSON" "$(json 'j["findings"][-1]["state"]')" attention
 expect 9 provenv set A=x
 expect 5 provenv doctor --accept-loss=$((size - 2))
 expect 2 provenv doctor --accept-loss=1 --confirm=x -m y
+expect 0 provenv doctor --accept-loss=$((size - 2)) -n
+has "a dry run says what it would do" "$out" "would accept that the log ends at event $((size - 2))"
+expect 9 provenv get A
 signer=$(basename "$(find "$XDG_CONFIG_HOME" -name '*@*.key')" .key)
 expect 0 provenv doctor --accept-loss=$((size - 2)) --confirm="$signer" -m "disk was replaced"
 expect 0 provenv get A
@@ -185,6 +196,26 @@ cp whole.mdb copy/log/data.mdb
 rm -rf copy/state copy/head
 expect 9 provenv --store copy verify --since next.note
 has "a generation not known here" "$out" "of generation $generation, which this log does not know"
+
+# A page of the state that only verify and status read: the log is whole, and says so.
+expect 0 provenv verify
+before=$out
+python3 - .provenv/state <<'END'
+import os, sqlite3, sys
+name = next(n for n in sorted(os.listdir(sys.argv[1])) if n.endswith(".db"))
+path = os.path.join(sys.argv[1], name)
+db = sqlite3.connect(path)
+db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+size = db.execute("PRAGMA page_size").fetchone()[0]
+page = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'violation'").fetchone()[0]
+db.close()
+with open(path, "r+b") as file:
+    file.seek((page - 1) * size)
+    file.write(b"\xff" * 200)
+END
+expect 0 provenv verify
+is "the same verdict" "$out" "$before"
+has "the state was rebuilt on the way" "$err" "state was damaged: rebuilt from the log"
 
 # The log: cut short, empty, not a log.
 copy
