@@ -54,6 +54,10 @@ enum status fs_pread(int fd, const char *what, void *data, size_t len, uint64_t 
  * @mode, whatever the umask. */
 enum status fs_make_dirs(const char *path, mode_t mode, struct error *err);
 enum status fs_sync_dir(const char *path, struct error *err);
+/*
+ * Rename within one directory, durably. After IO the new name may be there, not yet durable.
+ * NOT_FOUND: there is no @from.
+ */
 enum status fs_rename(const char *from, const char *to, struct error *err);
 /* Remove a file. OK when it does not exist. */
 enum status fs_remove(const char *path, struct error *err);

@@ -87,13 +87,18 @@ enum status fs_make_dirs(const char *path, mode_t mode, struct error *err)
 
 enum status fs_rename(const char *from, const char *to, struct error *err)
 {
+	struct buf parent AUTO(buf_release) = BUF_INIT;
+	enum status status;
+
 	if (fs_raw_fault("fs.rename") || rename(from, to)) {
 		int code = errno;
 
 		return error_errno(err, code == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, code,
 				   "cannot rename %s to %s", from, to);
 	}
-	return STATUS_OK;
+	(void)fs_split_path(to, &parent);
+	status = buf_status(&parent, err);
+	return status ? status : fs_sync_dir(buf_str(&parent), err);
 }
 
 enum status fs_remove(const char *path, struct error *err)

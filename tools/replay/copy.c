@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "replay/child.h"
 #include "replay/fold.h"
+#include "replay/head.h"
 #include "replay/lost.h"
 #include "replay/replay.h"
 #include "replay/source.h"
@@ -32,6 +33,7 @@
 #include "store/evlog_lmdb.h"
 #include "store/headfile.h"
 #include "store/ref.h"
+#include "store/registry.h"
 #include "store/seal.h"
 #include "store/vault.h"
 
@@ -43,6 +45,8 @@ struct copying {
 	struct evlog *to;
 	struct event_reader *reader;
 	uint64_t until;
+	struct head_evidence *head; /* of the source, looked at before; NULL: not to be compared */
+	uint64_t *keys_unread;      /* shared; how many keys could not be read; NULL: none may */
 };
 
 static void copying_release(struct copying *copying)
@@ -68,6 +72,29 @@ static enum status make_dirs(struct copying *copying, struct error *err)
 	return status;
 }
 
+/*
+ * A key that is gone was shredded, or lost before. One that cannot be read is not gone: a copy
+ * without it is no copy, but the best there is when the store is being salvaged.
+ */
+static bool may_go_without(struct copying *copying, enum status status)
+{
+	if (status == STATUS_NOT_FOUND)
+		return true;
+	if (!copying->keys_unread || (status != STATUS_CORRUPT && status != STATUS_IO))
+		return false;
+	(*copying->keys_unread)++;
+	return true;
+}
+
+static enum status key_unread(const struct error *why, struct error *err)
+{
+	if (!err)
+		return why->status;
+	*err = *why;
+	return error_hint(err, why->status,
+			  "bring it back from another copy, or go without: provenv-replay salvage");
+}
+
 /* The vault files of sealed values in the events copied, where they still are. */
 static enum status copy_vault(struct copying *copying, const struct event *event, struct error *err)
 {
@@ -83,12 +110,18 @@ static enum status copy_vault(struct copying *copying, const struct event *event
 	for (size_t i = 0; i < changes->count && !status; i++) {
 		struct seal_place place = { .part = event->part, .index = (uint32_t)i };
 		struct vault_entry entry;
+		struct error why = ERROR_INIT;
 
 		if (changes->entries[i].op != CHANGE_SEAL)
 			continue;
 		memcpy(place.command_id, event->command_id, COMMAND_ID_BYTES);
-		if (vault_read(buf_str(&from), &place, &entry, NULL) == STATUS_OK)
+		status = vault_read(buf_str(&from), &place, &entry, &why);
+		if (!status)
 			status = vault_write(buf_str(&to), &place, &entry, err);
+		else if (may_go_without(copying, status))
+			status = STATUS_OK;
+		else
+			status = key_unread(&why, err);
 	}
 	return status;
 }
@@ -136,6 +169,7 @@ static enum status check_root(struct copying *copying, struct error *err)
 	struct head_record record = { .size = copying->until };
 	uint8_t root[HASH_BYTES], first[HASH_BYTES];
 	AUTO(buf_release) struct buf head = BUF_INIT;
+	AUTO(registry_release) struct registry registry = REGISTRY_INIT;
 	enum status status = evlog_snapshot_open(copying->to, &snapshot, err);
 
 	if (!status)
@@ -144,14 +178,30 @@ static enum status check_root(struct copying *copying, struct error *err)
 		status = evlog_root(copying->source->snapshot, copying->until, root, err);
 	if (!status)
 		status = evlog_leaf_hash(snapshot, 1, first, err);
+	if (!status)
+		status = registry_load(snapshot, &registry, err);
 	evlog_snapshot_close(snapshot);
 	if (status)
 		return status;
 	if (memcmp(root, record.root, HASH_BYTES) != 0)
 		return error_set(err, STATUS_CORRUPT, "the copy's root is not the source's");
 	memcpy(record.log_id, first, LOG_ID_BYTES);
+	record.generation = registry_generation_at(&registry, copying->until);
 	fs_join(&head, buf_str(&copying->dir), "head");
 	return headfile_advance(buf_str(&head), &record, false, err);
+}
+
+/* A log that lost its end is not what a copy should be taken for. */
+static enum status check_head(struct head_evidence *head, const struct source *source,
+			      struct error *err)
+{
+	enum status status = head_compare(head, source, err);
+
+	if (status || !head->lost)
+		return status;
+	(void)error_set(err, STATUS_CORRUPT, "%s", head->note);
+	return error_hint(err, STATUS_CORRUPT,
+			  "use a newer copy; or keep what there is: provenv-replay salvage");
 }
 
 static enum status copy_all(void *context, struct error *err)
@@ -162,6 +212,8 @@ static enum status copy_all(void *context, struct error *err)
 	uint64_t last = 0;
 	enum status status = source_open(copying->source, err);
 
+	if (!status && copying->head)
+		status = check_head(copying->head, copying->source, err);
 	fs_join(&log, buf_str(&copying->dir), "log");
 	if (!status)
 		status = event_reader_new(copying->source->snapshot, &copying->reader, err);
@@ -189,19 +241,17 @@ static void temporary_name(const struct request *request, struct buf *ret)
 	buf_append_str(ret, ".tmp");
 }
 
-/* Make OUTPUT from the first @until events. */
-static enum status make_store(struct request *request, struct source *source, uint64_t until,
-			      struct error *err)
+/* Make OUTPUT as @copying says. */
+static enum status make_store(struct request *request, struct copying *copying, struct error *err)
 {
-	AUTO(copying_release) struct copying copying = { .source = source, .until = until };
 	enum status status;
 
-	temporary_name(request, &copying.dir);
-	status = child_run(copy_all, &copying, err);
+	temporary_name(request, &copying->dir);
+	status = child_run(copy_all, copying, err);
 	if (!status)
-		status = fs_rename(buf_str(&copying.dir), request->output, err);
+		status = fs_rename(buf_str(&copying->dir), request->output, err);
 	if (status)
-		(void)fs_remove_tree(buf_str(&copying.dir), NULL);
+		(void)fs_remove_tree(buf_str(&copying->dir), NULL);
 	return status;
 }
 
@@ -268,6 +318,8 @@ static void print_made(struct request *request, uint64_t events)
 enum status replay_rebuild(struct request *request, struct error *err)
 {
 	AUTO(source_release) struct source source = SOURCE_INIT;
+	struct head_evidence head = { .usable = false };
+	AUTO(copying_release) struct copying copying = { .source = &source, .head = &head };
 	struct audit_report report;
 	struct json json;
 	uint64_t until = 0;
@@ -275,17 +327,20 @@ enum status replay_rebuild(struct request *request, struct error *err)
 
 	if (!status)
 		status = source_find(request->source, &source, err);
-	if (!status)
+	if (!status) {
+		head_look(&source, &head);
 		status = source_audit(&source, &report, err);
+	}
 	if (!status)
 		status = resolve(&source, request->to, &until, err);
+	copying.until = until;
 	if (!status && !report.ok && until > report.valid_size)
 		status =
 			error_hint(err, error_set(err, STATUS_CORRUPT, "%s", report.message),
 				   "the log is valid up to event %" PRIu64 ": use that, or salvage",
 				   report.valid_size);
 	if (!status)
-		status = make_store(request, &source, until, err);
+		status = make_store(request, &copying, err);
 	if (!status && request->json) {
 		replay_json_begin(request, &json, "rebuild");
 		jsonw_pair_string(&json, "output", request->output);
@@ -298,7 +353,7 @@ enum status replay_rebuild(struct request *request, struct error *err)
 }
 
 static void salvage_json(struct request *request, const struct audit_report *report,
-			 const struct lost *lost)
+			 const struct lost *lost, uint64_t keys_unread)
 {
 	struct json json;
 
@@ -323,11 +378,12 @@ static void salvage_json(struct request *request, const struct audit_report *rep
 	}
 	jsonw_end(&json);
 	jsonw_pair_bool(&json, "lost_events_cut", lost->cut);
+	jsonw_pair_uint(&json, "keys_unread", keys_unread);
 	replay_json_finish(request, &json);
 }
 
 static void salvage_text(struct request *request, const struct audit_report *report,
-			 const struct lost *lost)
+			 const struct lost *lost, uint64_t keys_unread)
 {
 	struct buf *out = &request->out;
 
@@ -346,7 +402,17 @@ static void salvage_text(struct request *request, const struct audit_report *rep
 	}
 	if (lost->cut)
 		buf_append_str(out, "  … there may be more\n");
+	if (keys_unread)
+		buf_printf(out,
+			   "without: the keys of %" PRIu64 " secret%s, which cannot be read: bring "
+			   "back vault/ from another copy\n",
+			   keys_unread, keys_unread == 1 ? "" : "s");
 	print_made(request, report->valid_size);
+}
+
+static void counter_cleanup(uint64_t **counter)
+{
+	child_unshare(*counter, sizeof(**counter));
 }
 
 static void lost_cleanup(struct lost **lost)
@@ -357,8 +423,11 @@ static void lost_cleanup(struct lost **lost)
 enum status replay_salvage(struct request *request, struct error *err)
 {
 	AUTO(source_release) struct source source = SOURCE_INIT;
+	AUTO(copying_release) struct copying copying = { .source = &source };
 	AUTO(lost_cleanup) struct lost *lost = NULL;
+	AUTO(counter_cleanup) uint64_t *keys_unread = NULL;
 	struct audit_report report;
+	void *shared = NULL;
 	enum status status = check_output(request, err);
 
 	if (!status)
@@ -371,13 +440,18 @@ enum status replay_salvage(struct request *request, struct error *err)
 	if (!status)
 		status = lost_list(&source, report.valid_size, report.events, &lost, err);
 	if (!status)
-		status = make_store(request, &source, report.valid_size, err);
+		status = child_share(sizeof(*keys_unread), &shared, err);
+	keys_unread = shared;
+	copying.keys_unread = shared;
+	copying.until = report.valid_size;
+	if (!status)
+		status = make_store(request, &copying, err);
 	if (status)
 		return status;
 	if (request->json)
-		salvage_json(request, &report, lost);
+		salvage_json(request, &report, lost, *keys_unread);
 	else
-		salvage_text(request, &report, lost);
+		salvage_text(request, &report, lost, *keys_unread);
 	return STATUS_OK;
 }
 
@@ -444,20 +518,23 @@ static enum status hand_over(struct request *request, const char *store, struct 
 	return status;
 }
 
-enum status replay_rollback(struct request *request, struct error *err)
+struct planning {
+	struct request *request;
+	struct source *source;
+};
+
+static enum status print_plan(void *context, struct error *err)
 {
-	AUTO(source_release) struct source source = SOURCE_INIT;
+	struct planning *planning = context;
+	struct request *request = planning->request;
 	AUTO(fold_release) struct fold now = FOLD_INIT;
 	AUTO(fold_release) struct fold goal = FOLD_INIT;
 	struct ref_point head, target;
 	size_t count = 0;
-	enum status status = request->to ? source_find(request->source, &source, err)
-					 : error_set(err, STATUS_USAGE, "--to REF is missing");
+	enum status status = source_fold(planning->source, NULL, &now, &head, err);
 
 	if (!status)
-		status = source_fold(&source, NULL, &now, &head, err);
-	if (!status)
-		status = source_fold(&source, request->to, &goal, &target, err);
+		status = source_fold(planning->source, request->to, &goal, &target, err);
 	if (!status)
 		status = replay_print_diff(request, &now, &goal, &count, err);
 	if (status)
@@ -465,7 +542,18 @@ enum status replay_rollback(struct request *request, struct error *err)
 	buf_printf(&request->out,
 		   "%zu changes lead from event %" PRIu64 " back to the state of %" PRIu64 "\n",
 		   count, head.seq, target.seq);
-	status = replay_flush(request, err);
+	return replay_flush(request, err);
+}
+
+enum status replay_rollback(struct request *request, struct error *err)
+{
+	AUTO(source_release) struct source source = SOURCE_INIT;
+	struct planning planning = { .request = request, .source = &source };
+	enum status status = request->to ? source_find(request->source, &source, err)
+					 : error_set(err, STATUS_USAGE, "--to REF is missing");
+
+	if (!status)
+		status = child_run(print_plan, &planning, err);
 	if (!status && !source.store.len)
 		status = error_set(err, STATUS_USAGE, "rollback needs a store, not only its log");
 	return status ? status : hand_over(request, request->source, err);

@@ -52,6 +52,14 @@ static void list_one(struct lost *lost, struct event_decoder *decoder, struct sl
 	lost->count++;
 }
 
+/* A snapshot that met a damaged page answers nothing more: see evlog_leaf(). */
+static enum status look_anew(struct source *source, struct error *err)
+{
+	evlog_snapshot_close(source->snapshot);
+	source->snapshot = NULL;
+	return evlog_snapshot_open(source->evlog, &source->snapshot, err);
+}
+
 static enum status list_in_child(void *context, struct error *err)
 {
 	struct listing *listing = context;
@@ -70,6 +78,8 @@ static enum status list_in_child(void *context, struct error *err)
 		}
 		if (evlog_leaf(listing->source->snapshot, lost->reading, &leaf, NULL) == STATUS_OK)
 			list_one(lost, decoder, leaf);
+		else
+			status = look_anew(listing->source, err);
 	}
 	source_close(listing->source);
 	return status;

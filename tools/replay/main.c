@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/secret.h"
+#include "replay/child.h"
 #include "replay/replay.h"
 
 #include "base/banned.h"
@@ -36,16 +37,17 @@ struct replay_command {
 	unsigned operands;
 	bool takes_to;
 	bool takes_output;
+	bool in_child; /* it reads the log's pages, and nothing of it is needed afterwards */
 	enum status (*run)(struct request *request, struct error *err);
 };
 
 static const struct replay_command commands[] = {
-	{ "verify", 1, false, false, replay_verify },
-	{ "state", 1, true, false, replay_state },
-	{ "diff", 3, false, false, replay_diff },
-	{ "rebuild", 1, true, true, replay_rebuild },
-	{ "salvage", 1, false, true, replay_salvage },
-	{ "rollback", 1, true, false, replay_rollback },
+	{ "verify", 1, false, false, true, replay_verify },
+	{ "state", 1, true, false, true, replay_state },
+	{ "diff", 3, false, false, true, replay_diff },
+	{ "rebuild", 1, true, true, false, replay_rebuild },
+	{ "salvage", 1, false, true, false, replay_salvage },
+	{ "rollback", 1, true, false, false, replay_rollback },
 };
 
 /* The command line, cut into words and options. */
@@ -133,9 +135,10 @@ static enum status find_command(const struct request *request, const struct word
 
 enum status replay_flush(struct request *request, struct error *err)
 {
+	enum status status = buf_status(&request->out, err);
 	size_t at = 0;
 
-	while (at < request->out.len) {
+	while (!status && at < request->out.len) {
 		ssize_t wrote = write(STDOUT_FILENO, request->out.data + at, request->out.len - at);
 
 		if (wrote < 0 && errno == EINTR)
@@ -147,7 +150,7 @@ enum status replay_flush(struct request *request, struct error *err)
 		at += (size_t)wrote;
 	}
 	buf_clear(&request->out);
-	return STATUS_OK;
+	return status;
 }
 
 static void report(const struct request *request, enum status status, const struct error *err)
@@ -173,11 +176,27 @@ static void report(const struct request *request, enum status status, const stru
 	(void)fwrite(buf_str(&line), 1, line.len, stderr);
 }
 
+struct running {
+	const struct replay_command *command;
+	struct request *request;
+};
+
+static enum status run_command(void *context, struct error *err)
+{
+	struct running *running = context;
+	enum status status = running->command->run(running->request, err);
+	/* A verdict is printed whatever it is. */
+	enum status flushed = replay_flush(running->request, status ? NULL : err);
+
+	return status ? status : flushed;
+}
+
 static enum status run(char **argv, struct request *request, struct error *err)
 {
 	const struct replay_command *command = NULL;
+	struct running running = { .request = request };
 	struct words words = { .count = 0 };
-	enum status flushed, status = secret_init_process(err);
+	enum status status = secret_init_process(err);
 
 	if (!status)
 		status = parse(argv, request, &words, err);
@@ -194,10 +213,15 @@ static enum status run(char **argv, struct request *request, struct error *err)
 	request->source = words.word[1];
 	request->operands[0] = words.word[2];
 	request->operands[1] = words.word[3];
-	status = command->run(request, err);
-	/* A verdict is printed whatever it is. */
-	flushed = replay_flush(request, status ? NULL : err);
-	return status ? status : flushed;
+	running.command = command;
+	if (!command->in_child)
+		return run_command(&running, err);
+	status = child_run(run_command, &running, err);
+	if (status == STATUS_CORRUPT && err->hint[0] == '\0' && command->run != replay_verify)
+		return error_hint(err, status,
+				  "what is whole, and what can be saved: "
+				  "provenv-replay verify, provenv-replay salvage");
+	return status;
 }
 
 int main(int argc, char **argv)

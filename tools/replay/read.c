@@ -10,16 +10,15 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/fs.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "replay/fold.h"
+#include "replay/head.h"
 #include "replay/ordered_map.h"
 #include "replay/replay.h"
 #include "replay/source.h"
 #include "store/audit.h"
-#include "store/headfile.h"
 #include "store/ref.h"
 #include "store/state_model.h"
 
@@ -41,26 +40,15 @@ void replay_json_finish(struct request *request, struct json *json)
 	buf_append_byte(&request->out, '\n');
 }
 
-/* Does the store's head file speak of events that the log has not? */
-static bool head_is_ahead(const struct source *source, uint64_t events)
-{
-	AUTO(buf_release) struct buf path = BUF_INIT;
-	struct head_record record;
-
-	if (!source->store.len)
-		return false;
-	fs_join(&path, buf_str(&source->store), "head");
-	return headfile_read(buf_str(&path), &record, NULL) == STATUS_OK && record.size > events;
-}
-
-static void verify_json(struct request *request, const struct audit_report *report, bool lost,
-			const struct fold *fold)
+static void verify_json(struct request *request, const struct audit_report *report,
+			const struct head_evidence *head, const struct fold *fold)
 {
 	struct json json;
 
 	replay_json_begin(request, &json, "verify");
 	jsonw_pair_string(&json, "integrity", report->ok ? "ok" : "failed");
-	jsonw_pair_string(&json, "completeness", lost ? "failed" : "unanchored");
+	jsonw_pair_string(&json, "completeness", head->lost ? "failed" : "unanchored");
+	jsonw_pair_string(&json, "completeness_message", head->note);
 	jsonw_pair_uint(&json, "events", report->events);
 	jsonw_pair_uint(&json, "signatures_checked", report->signatures_checked);
 	if (report->first_bad)
@@ -82,8 +70,8 @@ static void verify_json(struct request *request, const struct audit_report *repo
 	replay_json_finish(request, &json);
 }
 
-static void verify_text(struct request *request, const struct audit_report *report, bool lost,
-			const struct fold *fold)
+static void verify_text(struct request *request, const struct audit_report *report,
+			const struct head_evidence *head, const struct fold *fold)
 {
 	struct buf *out = &request->out;
 
@@ -93,9 +81,7 @@ static void verify_text(struct request *request, const struct audit_report *repo
 			   report->events, report->signatures_checked);
 	else
 		buf_printf(out, "integrity:    FAILED, %s\n", report->message);
-	buf_printf(out, "completeness: %s\n",
-		   lost ? "failed, the head file speaks of a newer log"
-			: "unanchored, only the head file beside the log was compared");
+	buf_printf(out, "completeness: %s, %s\n", head->lost ? "failed" : "unanchored", head->note);
 	for (size_t i = 0; i < fold->rejected_count; i++)
 		buf_printf(out, "no effect:    event %" PRIu64 " broke the rule %s\n",
 			   fold->rejected[i].seq, apply_rule_name(fold->rejected[i].rule));
@@ -105,26 +91,33 @@ enum status replay_verify(struct request *request, struct error *err)
 {
 	AUTO(source_release) struct source source = SOURCE_INIT;
 	AUTO(fold_release) struct fold fold = FOLD_INIT;
+	struct head_evidence head = { .usable = false };
 	struct audit_report report;
 	struct ref_point point;
-	bool lost;
 	enum status status = source_find(request->source, &source, err);
 
-	if (!status)
+	if (!status) {
+		head_look(&source, &head);
 		status = source_audit(&source, &report, err);
+	}
+	if (!status && !report.ok)
+		head_compare_size(&head, report.events);
+	else if (!status)
+		status = source_open(&source, err);
+	if (!status && report.ok)
+		status = head_compare(&head, &source, err);
 	if (!status && report.ok && !report.newer)
 		status = source_fold(&source, NULL, &fold, &point, err);
 	if (status)
 		return status;
-	lost = head_is_ahead(&source, report.events);
 	if (request->json)
-		verify_json(request, &report, lost, &fold);
+		verify_json(request, &report, &head, &fold);
 	else
-		verify_text(request, &report, lost, &fold);
+		verify_text(request, &report, &head, &fold);
 	if (!report.ok)
 		return error_set(err, STATUS_CORRUPT, "%s", report.message);
-	if (lost)
-		return error_set(err, STATUS_CORRUPT, "the log lost events at its end");
+	if (head.lost)
+		return error_set(err, STATUS_CORRUPT, "%s", head.note);
 	if (report.newer)
 		return error_set(err, STATUS_NEWER, "the log holds events of a later provenv");
 	return STATUS_OK;
