@@ -78,6 +78,7 @@ static enum status reject(struct fold *fold, const struct rejected *rejected, st
 /* Two readers: what copies point at must not push the event that copies out of its slot. */
 struct walk {
 	struct fold *fold;
+	uint8_t before[HASH_BYTES]; /* leaf hash of the event before the next one */
 	struct event_reader *events;
 	struct event_reader *targets;
 };
@@ -88,8 +89,24 @@ static void walk_release(struct walk *walk)
 	event_reader_free(walk->targets);
 }
 
+/* Signatures are audit's business; that the events are one chain is seen here, as it is walked. */
+static enum status check_chain(struct walk *walk, uint64_t seq, const struct rejected *command,
+			       const struct read_event *read, struct error *err)
+{
+	const struct event *event = &read->decoded.event;
+
+	if (event->seq != seq || memcmp(event->prev, walk->before, HASH_BYTES) != 0)
+		return error_set(err, STATUS_CORRUPT,
+				 "event %" PRIu64 ": does not follow event %" PRIu64, seq, seq - 1);
+	if (event->part != seq - command->first_seq + 1 ||
+	    event->parts != command->last_seq - command->first_seq + 1)
+		return error_set(err, STATUS_CORRUPT, "event %" PRIu64 ": out of its command", seq);
+	memcpy(walk->before, read->leaf_hash, HASH_BYTES);
+	return STATUS_OK;
+}
+
 /* One part of a command, unless an earlier part broke a rule. */
-static enum status fold_part(const struct walk *walk, uint64_t seq, struct rejected *command,
+static enum status fold_part(struct walk *walk, uint64_t seq, struct rejected *command,
 			     struct error *err)
 {
 	const struct read_event *event;
@@ -103,10 +120,9 @@ static enum status fold_part(const struct walk *walk, uint64_t seq, struct rejec
 				 "event %" PRIu64 " was written by a newer provenv", seq);
 	if (seq == command->first_seq)
 		command->last_seq = seq + event->decoded.event.parts - 1;
-	if (event->decoded.event.part != seq - command->first_seq + 1)
-		return error_set(err, STATUS_CORRUPT, "event %" PRIu64 ": out of its command", seq);
-	if (command->rule != RULE_NONE)
-		return STATUS_OK;
+	status = check_chain(walk, seq, command, event, err);
+	if (status || command->rule != RULE_NONE)
+		return status;
 	status = fold_event(walk->fold, walk->targets, &event->decoded, &broken, err);
 	if (!status && broken != RULE_NONE) {
 		command->rule = broken;
@@ -115,7 +131,7 @@ static enum status fold_part(const struct walk *walk, uint64_t seq, struct rejec
 	return status;
 }
 
-static enum status fold_command(const struct walk *walk, uint64_t until, struct error *err)
+static enum status fold_command(struct walk *walk, uint64_t until, struct error *err)
 {
 	struct fold *fold = walk->fold;
 	struct rejected command = { .first_seq = fold->seq + 1, .last_seq = fold->seq + 1 };
@@ -152,6 +168,9 @@ enum status fold_to(struct fold *fold, struct evlog_snapshot *snapshot, uint64_t
 
 	if (!status)
 		status = event_reader_new(snapshot, &walk.targets, err);
+	/* The first event follows nothing: 32 zeros stand for that. */
+	if (!status && fold->seq > 0)
+		status = evlog_leaf_hash(snapshot, fold->seq, walk.before, err);
 	while (!status && fold->seq < until)
 		status = fold_command(&walk, until, err);
 	return status;

@@ -126,6 +126,38 @@ static void test_a_missing_event_is_damage(void **state)
 	evlog_close(lying);
 }
 
+/* As catch-up does: what is not the event that follows is damage, though its leaf hash be right. */
+static void test_what_does_not_follow_is_damage(void **state)
+{
+	static const char *const says[] = { "does not follow", "does not follow", "its command" };
+
+	(void)state;
+	for (int wrong = 0; wrong < 3; wrong++) {
+		AUTO(scene_release) struct scene scene = { .parts_left = 0 };
+		AUTO(fold_release) struct fold fold = FOLD_INIT;
+		struct error err = ERROR_INIT;
+		struct event event;
+		uint64_t bad = GROUND + 2;
+
+		log_fixture_init(&scene.log);
+		PLAY(&scene, ground);
+		log_fixture_next(&scene.log, &event);
+		event.parts = 2;
+		payload_init(&event.payload, EVENT_ENVIRONMENT_SWITCHED);
+		payload_str(&event.payload, FIELD_NAME, "dev");
+		log_fixture_add(&scene.log, &event, &scene.log.signer);
+		log_fixture_next_part(&scene.log, &event);
+		event.prev[0] ^= wrong == 0;
+		event.seq += wrong == 1;
+		event.parts += wrong == 2;
+		log_fixture_add(&scene.log, &event, &scene.log.signer);
+		open_log(&scene);
+		assert_int_equal(fold_to(&fold, scene.snapshot, bad, &err), STATUS_CORRUPT);
+		assert_non_null(strstr(err.text, says[wrong]));
+		assert_int_equal(fold.seq, GROUND);
+	}
+}
+
 /* --- the hash --------------------------------------------------------------------------------- */
 
 static void feed(struct state_hasher *hasher, const char *path, size_t path_len, const char *value,
@@ -184,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_a_part_sees_the_parts_before_it),
 		cmocka_unit_test(test_a_cut_command_is_damage),
 		cmocka_unit_test(test_a_missing_event_is_damage),
+		cmocka_unit_test(test_what_does_not_follow_is_damage),
 		cmocka_unit_test(test_the_hash_is_that_of_the_entries),
 	};
 
