@@ -35,8 +35,12 @@ static enum status drop(const struct folding *folding, enum state_tag tag,
 			const struct slice *names, size_t count)
 {
 	AUTO(buf_release) struct buf path = BUF_INIT;
+	enum status status;
 
 	state_path(&path, tag, names, count);
+	status = buf_status(&path, folding->err);
+	if (status)
+		return status;
 	return map_remove(&folding->fold->state, buf_slice(&path), folding->err);
 }
 
@@ -44,8 +48,12 @@ static enum status drop_below(const struct folding *folding, enum state_tag tag,
 			      struct slice b)
 {
 	AUTO(buf_release) struct buf prefix = BUF_INIT;
+	enum status status;
 
 	folding_prefix(&prefix, tag, a, b);
+	status = buf_status(&prefix, folding->err);
+	if (status)
+		return status;
 	return map_remove_prefix(&folding->fold->state, buf_slice(&prefix), folding->err);
 }
 

@@ -22,29 +22,57 @@
 #include "base/banned.h"
 
 /* Is there an entry of the tag under these names? An empty third name ends the path. */
-static bool there(const struct folding *folding, enum state_tag tag, struct slice a, struct slice b,
-		  struct slice *ret_value)
+static enum status find(const struct folding *folding, enum state_tag tag, struct slice a,
+			struct slice b, struct slice *ret_value, bool *ret)
 {
 	AUTO(buf_release) struct buf path = BUF_INIT;
+	enum status status;
 
 	state_path(&path, tag, (struct slice[]){ a, b }, b.len ? 2 : a.len ? 1 : 0);
-	return map_get(&folding->fold->state, buf_slice(&path), ret_value);
+	status = buf_status(&path, folding->err);
+	if (!status)
+		*ret = map_get(&folding->fold->state, buf_slice(&path), ret_value);
+	return status;
 }
 
-static bool there_3(const struct folding *folding, enum state_tag tag, struct slice a,
-		    struct slice b, struct slice c)
+static enum status there(const struct folding *folding, enum state_tag tag, struct slice a,
+			 struct slice b, bool *ret)
+{
+	return find(folding, tag, a, b, NULL, ret);
+}
+
+static enum status absent(const struct folding *folding, enum state_tag tag, struct slice a,
+			  struct slice b, bool *ret)
+{
+	bool found = false;
+	enum status status = find(folding, tag, a, b, NULL, &found);
+
+	*ret = !found;
+	return status;
+}
+
+static enum status there_3(const struct folding *folding, enum state_tag tag, struct slice a,
+			   struct slice b, struct slice c, bool *ret)
 {
 	AUTO(buf_release) struct buf path = BUF_INIT;
+	enum status status;
 
 	state_path(&path, tag, (struct slice[]){ a, b, c }, 3);
-	return map_get(&folding->fold->state, buf_slice(&path), NULL);
+	status = buf_status(&path, folding->err);
+	if (!status)
+		*ret = map_get(&folding->fold->state, buf_slice(&path), NULL);
+	return status;
 }
 
-static bool active_is(const struct folding *folding, struct slice scope, struct slice name)
+static enum status inactive(const struct folding *folding, struct slice scope, struct slice name,
+			    bool *ret)
 {
 	struct slice value;
+	bool found = false;
+	enum status status = find(folding, TAG_ACTIVE, scope, NO_NAME, &value, &found);
 
-	return there(folding, TAG_ACTIVE, scope, NO_NAME, &value) && slice_equal(value, name);
+	*ret = !found || !slice_equal(value, name);
+	return status;
 }
 
 /* The first element of a profile's value is its base: [base, title, description]. */
@@ -105,8 +133,12 @@ static enum status each(const struct folding *folding, enum state_tag tag, struc
 			map_visit visit, struct search *search)
 {
 	AUTO(buf_release) struct buf prefix = BUF_INIT;
+	enum status status;
 
 	folding_prefix(&prefix, tag, a, NO_NAME);
+	status = buf_status(&prefix, folding->err);
+	if (status)
+		return status;
 	return map_each(&folding->fold->state, buf_slice(&prefix), visit, search, folding->err);
 }
 
@@ -117,26 +149,22 @@ static void decoder_cleanup(struct event_decoder **decoder)
 
 static enum status environment_exists(const struct folding *folding, bool *ret)
 {
-	*ret = there(folding, TAG_ENVIRONMENT, folding_environment(folding), NO_NAME, NULL);
-	return STATUS_OK;
+	return there(folding, TAG_ENVIRONMENT, folding_environment(folding), NO_NAME, ret);
 }
 
 static enum status environment_absent(const struct folding *folding, bool *ret)
 {
-	*ret = !there(folding, TAG_ENVIRONMENT, folding_environment(folding), NO_NAME, NULL);
-	return STATUS_OK;
+	return absent(folding, TAG_ENVIRONMENT, folding_environment(folding), NO_NAME, ret);
 }
 
 static enum status environment_inactive(const struct folding *folding, bool *ret)
 {
-	*ret = !active_is(folding, NO_NAME, folding_environment(folding));
-	return STATUS_OK;
+	return inactive(folding, NO_NAME, folding_environment(folding), ret);
 }
 
 static enum status environment_locked(const struct folding *folding, bool *ret)
 {
-	*ret = there(folding, TAG_LOCK, folding_environment(folding), NO_NAME, NULL);
-	return STATUS_OK;
+	return there(folding, TAG_LOCK, folding_environment(folding), NO_NAME, ret);
 }
 
 static enum status key_generation(const struct folding *folding, bool *ret)
@@ -152,54 +180,56 @@ static enum status key_generation(const struct folding *folding, bool *ret)
 static enum status profile_exists(const struct folding *folding, bool *ret)
 {
 	const struct changes *changes = &folding->payload->field[FIELD_CHANGES].changes;
+	enum status status = STATUS_OK;
 
 	*ret = true;
-	if (folding->payload->type != EVENT_VARIABLES_CHANGED) {
-		*ret = there(folding, TAG_PROFILE, folding_environment(folding),
-			     folding_profile(folding), NULL);
-		return STATUS_OK;
-	}
-	for (size_t i = 0; i < changes->count && *ret; i++)
-		*ret = there(folding, TAG_PROFILE, folding_environment(folding),
-			     changes->entries[i].profile, NULL);
-	return STATUS_OK;
+	if (folding->payload->type != EVENT_VARIABLES_CHANGED)
+		return there(folding, TAG_PROFILE, folding_environment(folding),
+			     folding_profile(folding), ret);
+	for (size_t i = 0; i < changes->count && *ret && !status; i++)
+		status = there(folding, TAG_PROFILE, folding_environment(folding),
+			       changes->entries[i].profile, ret);
+	return status;
 }
 
 static enum status profile_absent(const struct folding *folding, bool *ret)
 {
-	*ret = !there(folding, TAG_PROFILE, folding_environment(folding), folding_profile(folding),
-		      NULL);
-	return STATUS_OK;
+	return absent(folding, TAG_PROFILE, folding_environment(folding), folding_profile(folding),
+		      ret);
 }
 
 static enum status profile_inactive(const struct folding *folding, bool *ret)
 {
-	*ret = !active_is(folding, folding_environment(folding), folding_profile(folding));
-	return STATUS_OK;
+	return inactive(folding, folding_environment(folding), folding_profile(folding), ret);
 }
 
 static enum status base_exists(const struct folding *folding, bool *ret)
 {
-	*ret = !folding->payload->field[FIELD_BASE].present ||
-	       there(folding, TAG_PROFILE, folding_environment(folding),
-		     folding_text(folding, FIELD_BASE), NULL);
-	return STATUS_OK;
+	*ret = true;
+	if (!folding->payload->field[FIELD_BASE].present)
+		return STATUS_OK;
+	return there(folding, TAG_PROFILE, folding_environment(folding),
+		     folding_text(folding, FIELD_BASE), ret);
 }
 
 static enum status base_acyclic(const struct folding *folding, bool *ret)
 {
 	struct slice at = folding_text(folding, FIELD_BASE);
+	enum status status = STATUS_OK;
 	struct slice value;
 
 	/* Ends: what stands forms no circle, so a new one leads through the profile itself. */
 	*ret = true;
-	while (at.len && *ret) {
-		*ret = !slice_equal(at, folding_profile(folding)) &&
-		       there(folding, TAG_PROFILE, folding_environment(folding), at, &value);
-		if (*ret)
+	while (at.len && *ret && !status) {
+		if (slice_equal(at, folding_profile(folding)))
+			*ret = false;
+		else
+			status = find(folding, TAG_PROFILE, folding_environment(folding), at,
+				      &value, ret);
+		if (*ret && !status)
 			at = base_in(value);
 	}
-	return STATUS_OK;
+	return status;
 }
 
 static enum status base_unused(const struct folding *folding, bool *ret)
@@ -216,10 +246,11 @@ static enum status category_exists(const struct folding *folding, bool *ret)
 {
 	bool specifies = folding->payload->type == EVENT_VARIABLE_SPECIFIED;
 
-	*ret = (specifies && !folding->payload->field[FIELD_CATEGORY].present) ||
-	       there(folding, TAG_CATEGORY,
-		     folding_text(folding, specifies ? FIELD_CATEGORY : FIELD_NAME), NO_NAME, NULL);
-	return STATUS_OK;
+	*ret = true;
+	if (specifies && !folding->payload->field[FIELD_CATEGORY].present)
+		return STATUS_OK;
+	return there(folding, TAG_CATEGORY,
+		     folding_text(folding, specifies ? FIELD_CATEGORY : FIELD_NAME), NO_NAME, ret);
 }
 
 static enum status category_unused(const struct folding *folding, bool *ret)
@@ -237,23 +268,23 @@ static enum status category_unused(const struct folding *folding, bool *ret)
 
 static enum status specification_exists(const struct folding *folding, bool *ret)
 {
-	*ret = there(folding, TAG_SPECIFICATION, folding_text(folding, FIELD_KEY), NO_NAME, NULL);
-	return STATUS_OK;
+	return there(folding, TAG_SPECIFICATION, folding_text(folding, FIELD_KEY), NO_NAME, ret);
 }
 
 static enum status variable_set(const struct folding *folding, bool *ret)
 {
 	const struct changes *changes = &folding->payload->field[FIELD_CHANGES].changes;
+	enum status status = STATUS_OK;
 
 	*ret = true;
-	for (size_t i = 0; i < changes->count && *ret; i++) {
+	for (size_t i = 0; i < changes->count && *ret && !status; i++) {
 		const struct change *change = &changes->entries[i];
 
-		*ret = change->op != CHANGE_UNSET ||
-		       there_3(folding, TAG_VARIABLE, folding_environment(folding), change->profile,
-			       change->key);
+		if (change->op == CHANGE_UNSET)
+			status = there_3(folding, TAG_VARIABLE, folding_environment(folding),
+					 change->profile, change->key, ret);
 	}
-	return STATUS_OK;
+	return status;
 }
 
 static bool was_rejected(const struct fold *fold, uint64_t seq)
@@ -317,9 +348,8 @@ static enum status target_older(const struct folding *folding, bool *ret)
 
 static enum status database_exists(const struct folding *folding, bool *ret)
 {
-	*ret = there_3(folding, TAG_DATABASE, folding_environment(folding),
-		       folding_profile(folding), folding_text(folding, FIELD_NAME));
-	return STATUS_OK;
+	return there_3(folding, TAG_DATABASE, folding_environment(folding),
+		       folding_profile(folding), folding_text(folding, FIELD_NAME), ret);
 }
 
 static enum status (*const rules[])(const struct folding *folding, bool *ret) = {

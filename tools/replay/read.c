@@ -131,11 +131,18 @@ struct state_printing {
 	struct slice environment;
 };
 
-static struct slice prefix(struct buf *path, enum state_tag tag, struct slice a, struct slice b)
+static enum status print_each(struct state_printing *printing, enum state_tag tag, struct slice a,
+			      struct slice b, map_visit visit, struct error *err)
 {
-	state_path(path, tag, (struct slice[]){ a, b }, b.len ? 2 : a.len ? 1 : 0);
-	buf_append_byte(path, 0);
-	return buf_slice(path);
+	AUTO(buf_release) struct buf prefix = BUF_INIT;
+	enum status status;
+
+	state_path(&prefix, tag, (struct slice[]){ a, b }, b.len ? 2 : a.len ? 1 : 0);
+	buf_append_byte(&prefix, 0);
+	status = buf_status(&prefix, err);
+	if (status)
+		return status;
+	return map_each(&printing->fold->state, buf_slice(&prefix), visit, printing, err);
 }
 
 static enum status print_variable(void *context, const struct map_entry *entry, struct error *err)
@@ -174,7 +181,6 @@ static enum status print_profile(void *context, const struct map_entry *entry, s
 {
 	struct state_printing *printing = context;
 	struct slice name = entry_component(entry, 1);
-	AUTO(buf_release) struct buf path = BUF_INIT;
 	enum status status;
 
 	if (printing->request->json) {
@@ -186,9 +192,8 @@ static enum status print_profile(void *context, const struct map_entry *entry, s
 		buf_printf(&printing->request->out, SLICE_FMT "/" SLICE_FMT ":\n",
 			   SLICE_ARG(printing->environment), SLICE_ARG(name));
 	}
-	status = map_each(&printing->fold->state,
-			  prefix(&path, TAG_VARIABLE, printing->environment, name), print_variable,
-			  printing, err);
+	status = print_each(printing, TAG_VARIABLE, printing->environment, name, print_variable,
+			    err);
 	if (printing->request->json) {
 		jsonw_end(&printing->json);
 		jsonw_end(&printing->json);
@@ -200,7 +205,6 @@ static enum status print_environment(void *context, const struct map_entry *entr
 				     struct error *err)
 {
 	struct state_printing *printing = context;
-	AUTO(buf_release) struct buf path = BUF_INIT;
 	enum status status;
 
 	printing->environment = entry_component(entry, 0);
@@ -210,9 +214,8 @@ static enum status print_environment(void *context, const struct map_entry *entr
 		jsonw_key(&printing->json, "profiles");
 		jsonw_array(&printing->json);
 	}
-	status = map_each(&printing->fold->state,
-			  prefix(&path, TAG_PROFILE, printing->environment, slice_of(NULL, 0)),
-			  print_profile, printing, err);
+	status = print_each(printing, TAG_PROFILE, printing->environment, slice_of(NULL, 0),
+			    print_profile, err);
 	if (printing->request->json) {
 		jsonw_end(&printing->json);
 		jsonw_end(&printing->json);
@@ -248,7 +251,6 @@ enum status replay_state(struct request *request, struct error *err)
 	AUTO(source_release) struct source source = SOURCE_INIT;
 	AUTO(fold_release) struct fold fold = FOLD_INIT;
 	struct state_printing printing = { .request = request, .fold = &fold };
-	AUTO(buf_release) struct buf path = BUF_INIT;
 	struct ref_point point;
 	enum status status = source_find(request->source, &source, err);
 
@@ -257,9 +259,8 @@ enum status replay_state(struct request *request, struct error *err)
 	if (status)
 		return status;
 	print_head(&printing, point.seq);
-	status = map_each(&fold.state,
-			  prefix(&path, TAG_ENVIRONMENT, slice_of(NULL, 0), slice_of(NULL, 0)),
-			  print_environment, &printing, err);
+	status = print_each(&printing, TAG_ENVIRONMENT, slice_of(NULL, 0), slice_of(NULL, 0),
+			    print_environment, err);
 	if (request->json) {
 		jsonw_end(&printing.json);
 		replay_json_finish(request, &printing.json);
