@@ -36,6 +36,10 @@ static void note_rebuilt(struct invocation *inv, enum projection_rebuilt why)
 		if (inv->verbose)
 			buf_append_str(&inv->notes, "state was of another version: rebuilt\n");
 		break;
+	case REBUILT_UNKEPT:
+		buf_append_str(&inv->notes, "the state cannot be kept in state/: built in memory, "
+					    "for this command alone\n");
+		break;
 	case REBUILT_NO:
 	case REBUILT_MISSING:
 	default:

@@ -5,8 +5,12 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fs.h"
 
 #include "base/banned.h"
 
@@ -111,9 +115,30 @@ static enum status configure(struct db *db, enum db_mode mode, struct error *err
 	return STATUS_OK;
 }
 
+/*
+ * NOFOLLOW, by which a link in place of the file is refused, makes SQLite refuse links to any
+ * directory above it as well: these are resolved here. A path that cannot be is left as it is.
+ */
+static void resolve_directory(const char *path, struct buf *ret)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO(buf_release) struct buf given = BUF_INIT;
+	AUTO_FREE char *real = NULL;
+
+	if (slash && slash > path) {
+		buf_append(&given, path, (size_t)(slash - path));
+		real = realpath(buf_str(&given), NULL);
+	}
+	if (real)
+		fs_join(ret, real, slash + 1);
+	else
+		buf_append_str(ret, path);
+}
+
 enum status db_open(const char *path, enum db_mode mode, struct db **ret, struct error *err)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
+	AUTO(buf_release) struct buf resolved = BUF_INIT;
 	struct db *db = calloc(1, sizeof(*db));
 	enum status status;
 	int code;
@@ -123,9 +148,13 @@ enum status db_open(const char *path, enum db_mode mode, struct db **ret, struct
 	db->mode = mode;
 	if (mode != DB_SHARED)
 		flags |= SQLITE_OPEN_CREATE;
-	code = sqlite3_open_v2(mode == DB_MEMORY ? ":memory:" : path, &db->handle, flags, NULL);
-	status = code == SQLITE_OK ? configure(db, mode, err)
-				   : db_error(db, code, "open the file", err);
+	resolve_directory(mode == DB_MEMORY ? ":memory:" : path, &resolved);
+	status = buf_status(&resolved, err);
+	if (!status) {
+		code = sqlite3_open_v2(buf_str(&resolved), &db->handle, flags, NULL);
+		status = code == SQLITE_OK ? configure(db, mode, err)
+					   : db_error(db, code, "open the file", err);
+	}
 	if (status) {
 		db_close(db);
 		return status;

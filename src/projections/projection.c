@@ -485,6 +485,8 @@ static enum status open_any(struct projection *projection, struct error *err)
 		close_db(projection);
 		close_snapshot(projection);
 		status = build_in_memory(projection, &reason);
+		if (!store_is_read_only(projection->store))
+			projection->rebuilt = REBUILT_UNKEPT;
 	}
 	if (!status)
 		status = begin_reading(projection, &reason);

@@ -27,6 +27,7 @@ enum projection_rebuilt {
 	REBUILT_VERSION, /* another schema version */
 	REBUILT_FOREIGN, /* of another log */
 	REBUILT_DAMAGED, /* unreadable, or not what the log says */
+	REBUILT_UNKEPT,  /* in memory, though the store can be written: its state/ cannot */
 };
 
 /*

@@ -217,6 +217,21 @@ expect 0 provenv verify
 is "the same verdict" "$out" "$before"
 has "the state was rebuilt on the way" "$err" "state was damaged: rebuilt from the log"
 
+# A store reached through a link keeps its state; one that cannot keep it says so.
+copy
+rm -rf copy/state
+mkdir behind
+mv copy behind/copy
+ln -s behind linked
+expect 0 provenv --store linked/copy get A
+lacks "nothing to tell" "$err" "state"
+[[ -e behind/copy/state/current ]] || fail "the state was not kept"
+rm -rf behind/copy/state
+: >behind/copy/state
+expect 0 provenv --store linked/copy get A
+has "it is told" "$err" "the state cannot be kept in state/"
+rm -r behind linked
+
 # The log: cut short, empty, not a log.
 copy
 truncate -s 8192 copy/log/data.mdb

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -187,6 +188,24 @@ static void a_link_is_not_followed(void **state)
 	assert_null(db);
 }
 
+/* A store may be reached through links; only what stands in the file's place must be no link. */
+static void a_linked_directory_is_one(void **state)
+{
+	char path[SCRATCH_PATH_MAX], dir[SCRATCH_PATH_MAX + 16], linked[SCRATCH_PATH_MAX];
+	char through[SCRATCH_PATH_MAX + 16];
+	struct db *db;
+
+	(void)snprintf(through, sizeof(through), "%s", scratch_path(state, "1.db", path));
+	make_file(path);
+	*strrchr(through, '/') = '\0';
+	(void)snprintf(dir, sizeof(dir), "%s", through);
+	assert_int_equal(symlink(dir, scratch_path(state, "linked", linked)), 0);
+	(void)snprintf(through, sizeof(through), "%s/1.db", linked);
+	db = opened(through, DB_SHARED);
+	assert_int_equal(number(db, "SELECT a FROM t"), 1);
+	db_close(db);
+}
+
 static void garbage_is_corrupt(void **state)
 {
 	static const char garbage[4096] = "this is no database";
@@ -326,6 +345,7 @@ int main(void)
 		cmocka_unit_test(finishing_needs_a_wal),
 		IN_SCRATCH(a_missing_file_is_not_made),
 		IN_SCRATCH(a_link_is_not_followed),
+		IN_SCRATCH(a_linked_directory_is_one),
 		IN_SCRATCH(garbage_is_corrupt),
 		IN_SCRATCH(a_missing_table_is_damage_only_where_others_write),
 		IN_SCRATCH(a_file_made_read_only_is_damage),

@@ -308,7 +308,7 @@ static void test_no_directory(void **state)
 	assert_int_equal(fs_remove_tree(state_file(scene, "", path), NULL), STATUS_OK);
 	(void)snprintf(path, sizeof(path), "%s/state", scene->fixture->path);
 	assert_int_equal(fs_write_durable(path, 0600, slice_str("a file"), NULL), STATUS_OK);
-	assert_opens(scene, REBUILT_MISSING);
+	assert_opens(scene, REBUILT_UNKEPT);
 	(void)commit_change(scene, set("p", "B", "two"));
 	look(scene);
 	assert_value(scene, "B", "two");
@@ -394,7 +394,7 @@ static void test_read_only_directory(void **state)
 
 	scene_behind(scene);
 	remove_state_file(scene, "current");
-	assert_int_equal(child_run(child_meets_read_only_directory, scene), 32 + REBUILT_MISSING);
+	assert_int_equal(child_run(child_meets_read_only_directory, scene), 32 + REBUILT_UNKEPT);
 	assert_int_equal(chmod(state_file(scene, "", path), 0700), 0);
 	assert_false(state_has(scene, "current"));
 }
@@ -540,7 +540,7 @@ static void test_open_that_cannot_build(void **state)
 	built_scene(scene);
 	tamper(scene, "1.db", "DELETE FROM position");
 	set_environment("PROVENV_FAULT", "state.swap:ENOSPC");
-	assert_opens(scene, REBUILT_MISSING);
+	assert_opens(scene, REBUILT_UNKEPT);
 	set_environment("PROVENV_FAULT", NULL);
 	assert_current(scene, "1.db\n");
 	close_projection(scene);
