@@ -94,6 +94,7 @@ static enum status status_of_code(int code)
 	case MDB_PAGE_FULL:
 	case MDB_INCOMPATIBLE:
 	case MDB_BAD_VALSIZE:
+	case MDB_BAD_TXN: /* it met a damaged page before, and answers nothing more */
 		return STATUS_CORRUPT;
 	case ENOMEM:
 		return STATUS_NO_MEMORY;
@@ -126,7 +127,7 @@ enum status lmdb_env_failed(const struct lmdb_env *env, int code, const char *ac
 		return hint_at_space(env, status, code, err);
 	}
 	(void)error_set(err, status, "cannot %s the log at %s: %s", action, lmdb_env_dir(env),
-			mdb_strerror(code));
+			code == MDB_BAD_TXN ? "a page of it is damaged" : mdb_strerror(code));
 	if (code == MDB_PANIC)
 		return error_hint(err, status,
 				  "a write failed before: run the command again, which looks "

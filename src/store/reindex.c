@@ -137,12 +137,33 @@ static bool differs(const struct look *look, const struct evidence_file *file)
 	return memcmp(root, file->record.root, HASH_BYTES) != 0;
 }
 
-/* All events were read: did any file speak of other ones, whose loss nobody accepted? */
+/* The snapshot may be older than the file: then the log as it is now has the events. */
+static enum status size_now(const struct look *look, uint64_t *ret, struct error *err)
+{
+	struct evlog_snapshot *now AUTO(close_snapshot) = NULL;
+	enum status status = evlog_snapshot_open(look->snapshot->log, &now, err);
+
+	if (!status)
+		*ret = now->size;
+	return status;
+}
+
+/* All events were read: did any file speak of other or more ones, whose loss nobody accepted? */
 static enum status check_evidence(const struct look *look, const struct evidence_file *file,
 				  bool differed, struct error *err)
 {
-	if (!differed || evidence_accepted(&look->derive.registry, &file->record))
-		return STATUS_OK;
+	uint64_t size = look->derive.frontier.size;
+	enum status status = STATUS_OK;
+
+	if (file->usable && file->record.size > size)
+		status = size_now(look, &size, err);
+	if (status || (!differed && (!file->usable || file->record.size <= size)) ||
+	    evidence_accepted(&look->derive.registry, &file->record))
+		return status;
+	if (file->record.size > size)
+		return error_set(err, STATUS_CORRUPT,
+				 "the log lost events %" PRIu64 "..%" PRIu64 " (evidence: %s)",
+				 size + 1, file->record.size, buf_str(&file->path));
 	return error_set(err, STATUS_CORRUPT,
 			 "the log's first %" PRIu64
 			 " events are not the ones acknowledged before (evidence: %s)",

@@ -343,6 +343,45 @@ static void the_trace_of_a_lost_event_is_kept(void **state)
 	assert_refused(fixture, "the log holds 11 events, but its tree has a row for event 12");
 }
 
+/* The pages that hold the first and the last row of a table. */
+static uint64_t page_of_row(const struct fixture *fixture, const char *table, MDB_cursor_op where)
+{
+	struct raw_table raw = raw_open(fixture->path, table, MDB_RDONLY);
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	uint64_t number;
+
+	assert_int_equal(mdb_cursor_open(raw.txn, raw.dbi, &cursor), 0);
+	assert_int_equal(mdb_cursor_get(cursor, &key, &value, where), 0);
+	/* Each page begins with its number. */
+	memcpy(&number, (const uint8_t *)key.mv_data - (uintptr_t)key.mv_data % PAGE_BYTES, 8);
+	mdb_cursor_close(cursor);
+	raw_close(&raw);
+	return number;
+}
+
+/* Events that head or checkpoint know are gone: what the tables hold may tell of them. */
+static void a_log_that_lost_its_end_is_left_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buf log AUTO(buf_release) = BUF_INIT;
+	struct buf path AUTO(buf_release) = BUF_INIT;
+	struct reindex_report report;
+
+	make_store(fixture, SIZE);
+	checkpoint_path(fixture, &path);
+	save(fixture->data, &log);
+	extend_store(fixture, 1);
+	put_back(fixture->data, &log);
+	change_a_row(fixture, COMMANDS);
+	assert_refused(fixture, "the log lost events 13..13");
+	assert_int_equal(fs_remove(fixture->head, NULL), STATUS_OK);
+	assert_refused(fixture, "the log lost events 13..13");
+	assert_int_equal(fs_remove(buf_str(&path), NULL), STATUS_OK);
+	assert_int_equal(reindex(fixture, true, &report, NULL), STATUS_OK);
+	assert_true(report.mended);
+}
+
 /* Another history, as well signed: only head and checkpoint know, and the tree that it had. */
 static void another_history_is_not_indexed(void **state)
 {
@@ -368,23 +407,6 @@ static void another_history_is_not_indexed(void **state)
 	assert_int_equal(fs_remove(fixture->head, NULL), STATUS_OK);
 	assert_int_equal(reindex(fixture, true, &report, NULL), STATUS_OK);
 	assert_true(report.mended);
-}
-
-/* The pages that hold the first and the last row of a table. */
-static uint64_t page_of_row(const struct fixture *fixture, const char *table, MDB_cursor_op where)
-{
-	struct raw_table raw = raw_open(fixture->path, table, MDB_RDONLY);
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	uint64_t number;
-
-	assert_int_equal(mdb_cursor_open(raw.txn, raw.dbi, &cursor), 0);
-	assert_int_equal(mdb_cursor_get(cursor, &key, &value, where), 0);
-	/* Each page begins with its number. */
-	memcpy(&number, (const uint8_t *)key.mv_data - (uintptr_t)key.mv_data % PAGE_BYTES, 8);
-	mdb_cursor_close(cursor);
-	raw_close(&raw);
-	return number;
 }
 
 /* Make the branch page of the tree that points at @from point at @to. The newest such page, of
@@ -417,6 +439,24 @@ static unsigned redirect(struct buf *file, uint64_t from, uint64_t to)
 		}
 	}
 	return changed;
+}
+
+/*
+ * A branch page that leads out of the file: LMDB's transaction answers nothing more, of the events
+ * neither, and says so as what it is.
+ */
+static void a_page_that_leads_nowhere_is_damage(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buf bent AUTO(buf_release) = BUF_INIT;
+	uint64_t page;
+
+	make_store(fixture, MANY);
+	page = page_of_row(fixture, "tree", MDB_LAST);
+	save(fixture->data, &bent);
+	assert_true(redirect(&bent, page, 0xfff0) > 0);
+	put_back(fixture->data, &bent);
+	assert_refused(fixture, "a page of it is damaged");
 }
 
 /* A branch page that leads into another table: emptying the one would free pages of the other. */
@@ -504,6 +544,8 @@ int main(void)
 		TEST(a_writer_is_waited_for),
 		TEST(damaged_events_are_not_built_upon),
 		TEST(the_trace_of_a_lost_event_is_kept),
+		TEST(a_log_that_lost_its_end_is_left_alone),
+		TEST(a_page_that_leads_nowhere_is_damage),
 		TEST(another_history_is_not_indexed),
 		TEST(pages_of_others_are_not_freed),
 		TEST(a_fault_leaves_all_as_it_was),
