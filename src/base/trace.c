@@ -45,7 +45,7 @@ bool trace_enabled(void)
 	return trace_fd >= 0;
 }
 
-static void write_line(const char *event, const char *name, uint64_t value)
+static void write_line(const char *event, uint64_t duration_us)
 {
 	struct buf line AUTO(buf_release) = BUF_INIT;
 	struct json json;
@@ -55,17 +55,11 @@ static void write_line(const char *event, const char *name, uint64_t value)
 	jsonw_pair_time(&json, "time", clock_now_ms());
 	jsonw_pair_uint(&json, "pid", (uint64_t)getpid());
 	jsonw_pair_string(&json, "event", event);
-	jsonw_pair_uint(&json, name, value);
+	jsonw_pair_uint(&json, "us", duration_us);
 	jsonw_end(&json);
 	buf_append_byte(&line, '\n');
 	if (!buf_status(&line, NULL) && write(trace_fd, line.data, line.len) < 0)
 		return; /* see above */
-}
-
-void trace_count(const char *event, const char *name, uint64_t value)
-{
-	if (trace_enabled())
-		write_line(event, name, value);
 }
 
 uint64_t trace_begin(void)
@@ -76,5 +70,5 @@ uint64_t trace_begin(void)
 void trace_end(const char *event, uint64_t begin)
 {
 	if (trace_enabled())
-		write_line(event, "us", (clock_monotonic_ns() - begin) / 1000);
+		write_line(event, (clock_monotonic_ns() - begin) / 1000);
 }

@@ -14,10 +14,10 @@
 
 bool trace_enabled(void);
 
-/* {"time":…,"pid":…,"event":"<event>","<name>":<value>} */
-void trace_count(const char *event, const char *name, uint64_t value);
-
-/* Take a start time, then write how long it took in microseconds, as "us". */
+/*
+ * Take a start time, then write how long it took in microseconds:
+ * {"time":…,"pid":…,"event":"<event>","us":<value>}
+ */
 uint64_t trace_begin(void);
 void trace_end(const char *event, uint64_t begin);
 

@@ -41,15 +41,6 @@ const struct registry_key *registry_find(const struct registry *registry,
 	return NULL;
 }
 
-const struct registry_key *registry_find_name(const struct registry *registry, struct slice name)
-{
-	for (size_t i = 0; i < registry->key_count; i++) {
-		if (slice_equal_str(name, registry->keys[i].name))
-			return &registry->keys[i];
-	}
-	return NULL;
-}
-
 const struct registry_key *registry_signer(const struct registry *registry,
 					   const uint8_t key_id[KEY_ID_BYTES], uint64_t seq)
 {

@@ -68,10 +68,9 @@ void registry_release(struct registry *registry);
 const struct registry_key *registry_signer(const struct registry *registry,
 					   const uint8_t key_id[KEY_ID_BYTES], uint64_t seq);
 
-/* By key id or by name, whenever enrolled; NULL when unknown. */
+/* By key id, whenever enrolled; NULL when unknown. */
 const struct registry_key *registry_find(const struct registry *registry,
 					 const uint8_t key_id[KEY_ID_BYTES]);
-const struct registry_key *registry_find_name(const struct registry *registry, struct slice name);
 
 /* May @key sign an event of @type? */
 bool registry_allows(const struct registry_key *key, enum event_type type);

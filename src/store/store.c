@@ -114,11 +114,6 @@ const struct store_loss *store_loss(const struct store *store)
 	return &store->evidence.loss;
 }
 
-bool store_has_checkpoint(const struct store *store)
-{
-	return store->has_checkpoint;
-}
-
 const char *store_evidence_note(const struct store *store)
 {
 	return store->evidence.note.len ? buf_str(&store->evidence.note) : NULL;
@@ -268,7 +263,6 @@ static enum status check_evidence(struct store *store, bool tolerate_loss, struc
 	}
 	if (status)
 		return status;
-	store->has_checkpoint = store->evidence.checkpoint.usable;
 	if (store_loss(store)->evidence == EVIDENCE_NONE)
 		return move_on(store, snapshot, err);
 	if (tolerate_loss)

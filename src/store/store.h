@@ -74,8 +74,6 @@ const struct registry *store_registry(const struct store *store);
 const struct store_loss *store_loss(const struct store *store);
 /* The same as an error, CORRUPT, with the way out as its hint. There must be a loss. */
 enum status store_loss_error(const struct store *store, struct error *err);
-/* Is there evidence outside the store's own directory (the user's checkpoint) that was compared? */
-bool store_has_checkpoint(const struct store *store);
 /*
  * What was wrong with the evidence itself, in words, or NULL: damaged, unreadable or another log's
  * when the store was opened, or not moved forward since (what was appended is durable all the

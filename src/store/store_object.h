@@ -30,7 +30,6 @@ struct store {
 	uint64_t registry_size; /* number of events that the registry has taken in */
 	uint8_t log_id[LOG_ID_BYTES];
 	struct evidence evidence;
-	bool has_checkpoint;
 };
 
 /* For AUTO(). */

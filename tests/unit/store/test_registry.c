@@ -203,12 +203,8 @@ static void test_created(void **state)
 	assert_memory_equal(key->public_key, world.operator.public_key, PUBLIC_KEY_BYTES);
 	assert_true(key->admin);
 	assert_int_equal(key->from_seq, 1);
-	assert_ptr_equal(registry_find_name(&registry, slice_str(OPERATOR)), key);
 	assert_null(registry_find(&registry, stranger));
 	assert_null(registry_find(&registry, world.log_key.key_id));
-	assert_null(registry_find_name(&registry, slice_str("ann")));
-	assert_null(registry_find_name(&registry, slice_str(OPERATOR "x")));
-	assert_null(registry_find_name(&registry, slice_str("")));
 
 	/* it signs the event that enrols it, and all later ones */
 	assert_null(registry_signer(&registry, world.operator.key_id, 0));

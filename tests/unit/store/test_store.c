@@ -73,7 +73,6 @@ static void a_store_is_made_and_opened_again(void **state)
 	assert_memory_equal(store_registry(store)->log_key, fixture->log_key.public_key,
 			    PUBLIC_KEY_BYTES);
 	assert_int_equal(store_loss(store)->evidence, EVIDENCE_NONE);
-	assert_true(store_has_checkpoint(store));
 	assert_null(store_evidence_note(store));
 	assert_int_equal(evlog_snapshot_open(store_log(store), &snapshot, NULL), STATUS_OK);
 	assert_int_equal(snapshot->size, 3);
@@ -606,7 +605,6 @@ static void a_store_may_be_reached_over_a_link(void **state)
 	assert_int_equal(
 		store_open(path, (struct store_options){ .read_only = false }, &store, NULL),
 		STATUS_OK);
-	assert_true(store_has_checkpoint(store));
 	assert_int_equal(append_one(fixture, store).last_seq, 2);
 	store_close(store);
 	assert_int_equal(recorded_size(fixture->head), 2);

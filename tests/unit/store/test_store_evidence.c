@@ -97,7 +97,6 @@ static void lost_events_are_found_by_the_head(void **state)
 	assert_int_equal(store_loss(store)->evidence, EVIDENCE_HEAD);
 	assert_int_equal(store_loss(store)->expected_size, 5);
 	assert_false(store_loss(store)->diverged);
-	assert_false(store_has_checkpoint(store));
 	store_close(store);
 	/* To look on with tolerance moves no evidence. */
 	assert_int_equal(recorded_size(fixture->head), 5);
@@ -123,7 +122,6 @@ static void a_rolled_back_store_is_found_by_the_checkpoint(void **state)
 	store = open_store(fixture, (struct store_options){ .tolerate_loss = true });
 	assert_int_equal(store_loss(store)->evidence, EVIDENCE_CHECKPOINT);
 	assert_int_equal(store_loss(store)->expected_size, 4);
-	assert_true(store_has_checkpoint(store));
 	store_close(store);
 }
 
@@ -506,7 +504,6 @@ static void a_user_without_a_home_has_no_checkpoint(void **state)
 	make_store(fixture, 2);
 	store = reopen(fixture);
 	set_environment("HOME", home ? home_before : NULL);
-	assert_false(store_has_checkpoint(store));
 	assert_null(store_evidence_note(store));
 	store_close(store);
 }
