@@ -124,6 +124,16 @@ static bool kept_payload_agrees(const struct kept_payload *kept, enum state_tag 
 	return true;
 }
 
+/* A rule that such an event can break; whether this one did, only applying all of them tells. */
+static bool violation_agrees(const struct decoded_event *event, const struct table_row *row)
+{
+	const enum apply_rule *rule = apply_rules_of(event->event.payload.type);
+
+	while (*rule != RULE_NONE && (int64_t)*rule != row->column[VIOLATION_RULE].number)
+		rule++;
+	return *rule != RULE_NONE && row->key[0].number == (int64_t)event->event.seq;
+}
+
 static bool agrees(enum state_tag tag, const struct table_row *row,
 		   const struct decoded_event *event)
 {
@@ -150,6 +160,8 @@ static bool agrees(enum state_tag tag, const struct table_row *row,
 		return lock_agrees(payload, row);
 	case TAG_PROFILE:
 		return profile_agrees(payload, row);
+	case TAG_VIOLATION:
+		return violation_agrees(event, row);
 	default:
 		return kept_payload_agrees(&kept[tag], tag, row, event);
 	}
@@ -161,7 +173,7 @@ enum status row_check(struct projection *projection, enum state_tag tag,
 	const struct read_event *event;
 	enum status status;
 
-	if (tag == TAG_VARIABLE || tag == TAG_VIOLATION)
+	if (tag == TAG_VARIABLE)
 		return STATUS_OK;
 	status = event_reader_get(projection_reader(projection), row->from_seq, &event, err);
 	if (status && status != STATUS_NOT_FOUND)

@@ -1,5 +1,5 @@
 /*
- * A direct-mapped round-robin cache of decoded events; see event_reader.h.
+ * A few decoded events, replaced in turn; see event_reader.h.
  *
  * Each slot owns a copy of its leaf, since LMDB memory must not outlive its snapshot. Slots are
  * made when they are first needed: most readers read an event or two.

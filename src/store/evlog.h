@@ -95,7 +95,11 @@ enum status evlog_snapshot_open(struct evlog *log, struct evlog_snapshot **ret, 
 /* Accepts NULL. */
 void evlog_snapshot_close(struct evlog_snapshot *snapshot);
 
-/* The leaf of event @seq. NOT_FOUND when @seq is 0 or past the end; CORRUPT when it is missing. */
+/*
+ * The leaf of event @seq. NOT_FOUND when @seq is 0 or past the end; CORRUPT when it is missing, or
+ * cannot be read. After a page that is damaged a snapshot may answer nothing more, of sound events
+ * neither: who goes on opens another.
+ */
 enum status evlog_leaf(struct evlog_snapshot *snapshot, uint64_t seq, struct slice *ret,
 		       struct error *err);
 /* The Merkle row of event @seq: merkle_row_hashes(seq − 1) hashes. As evlog_leaf(). */

@@ -321,6 +321,39 @@ static void test_flipped_standing(void **state)
 	}
 }
 
+/* What broke a rule is told to auditors: at least it must be an event that could. */
+static void test_flipped_violations(void **state)
+{
+	static const char *const sql[] = {
+		"UPDATE violation SET rule = 999",
+		"UPDATE violation SET rule = 0",
+		"UPDATE violation SET rule = -1",
+		"UPDATE violation SET seq = 3",
+		"UPDATE violation SET from_seq = 3",
+		"INSERT INTO violation SELECT 2, rule, 0, 2 FROM violation",
+	};
+	struct scene *scene = *state;
+	struct violation *all;
+	struct state_view view;
+	size_t count;
+
+	assert_int_equal(commit_dev(scene), 3);
+	assert_int_equal(commit_one(scene, named(EVENT_ENVIRONMENT_SWITCHED, "nowhere")), 4);
+	look(scene);
+	for (size_t i = 0; i < sizeof(sql) / sizeof(sql[0]); i++) {
+		view = view_now(scene);
+		assert_int_equal(state_violations(&view, &all, &count, NULL), STATUS_OK);
+		assert_int_equal(count, 1);
+		assert_int_equal(all[0].seq, 4);
+		flip(scene, sql[i]);
+		view = view_now(scene);
+		if (state_violations(&view, &all, &count, NULL) != STATUS_CORRUPT)
+			fail_msg("%s: taken for true", sql[i]);
+		assert_true(projection_damaged(scene->projection));
+		mend(scene);
+	}
+}
+
 /* --- what SQLite itself says ------------------------------------------------------------------ */
 
 static void test_missing_table(void **state)
@@ -353,6 +386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_flipped_variables),   TEST(test_variable_that_moved),
 		TEST(test_flipped_definitions), TEST(test_flipped_standing),
+		TEST(test_flipped_definitions), TEST(test_flipped_violations),
 		TEST(test_missing_table),
 	};
 
