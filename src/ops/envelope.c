@@ -4,9 +4,12 @@
  */
 #include "ops/envelope.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "base/text.h"
 

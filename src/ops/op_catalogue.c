@@ -17,12 +17,9 @@
 #include "ops/plan.h"
 #include "ops/session.h"
 #include "ops/value_check.h"
-#include "projections/projection.h"
 #include "projections/state.h"
-#include "projections/tables.h"
 #include "store/event.h"
 #include "store/event_codec.h"
-#include "store/state_model.h"
 
 #include "base/banned.h"
 

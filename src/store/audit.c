@@ -30,11 +30,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/fs.h"
 #include "store/audit_run.h"
 #include "store/evlog.h"
 #include "store/evlog_lmdb.h"
+#include "store/lmdb_file.h"
 
 #include "base/banned.h"
 
@@ -332,6 +335,26 @@ static enum status audit_in_children(const struct job *job, struct audit_report 
 	return STATUS_OK;
 }
 
+/*
+ * Without a lock nothing keeps a writer from using pages again that are being read: what was found
+ * then may be its doing.
+ */
+static enum status judge_unlocked(const char *log_path, const char *data, uint64_t before,
+				  struct error *err)
+{
+	uint64_t after = before;
+
+	if (lmdb_file_transaction(data, &after, NULL) || after == before)
+		return STATUS_OK;
+	return error_hint(
+		err,
+		error_set(err, STATUS_LOCKED,
+			  "the log at %s is being written to, and its lock.mdb, which would "
+			  "keep its pages for us, cannot be written",
+			  log_path),
+		"try again when nobody writes, or audit a copy");
+}
+
 enum status audit_log(const char *log_path, struct evlog_lmdb_options open_options,
 		      const struct audit_options *options, struct audit_report *ret,
 		      struct error *err)
@@ -343,13 +366,22 @@ enum status audit_log(const char *log_path, struct evlog_lmdb_options open_optio
 	};
 	void *shared = mmap(NULL, sizeof(*job.shared), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct buf data AUTO(buf_release) = BUF_INIT;
+	uint64_t before = 0;
+	enum status status;
 
 	if (shared == MAP_FAILED)
 		return error_no_memory(err);
+	fs_join(&data, log_path, "data.mdb");
+	if (open_options.no_lock)
+		(void)lmdb_file_transaction(buf_str(&data), &before, NULL);
 	job.shared = shared;
 	job.open_options.create = false;
 	job.open_options.read_only = true;
-	return audit_in_children(&job, ret, err);
+	status = audit_in_children(&job, ret, err);
+	if (!status && !ret->ok && open_options.no_lock && before)
+		status = judge_unlocked(log_path, buf_str(&data), before, err);
+	return status;
 }
 
 enum status audit_evlog(struct evlog *log, const struct audit_options *options,

@@ -48,6 +48,8 @@ struct audit_report {
  *
  * OK           the audit was carried out; @ret says what it found, good or bad. That a log is too
  *              damaged to be opened is a finding, too, of no event
+ * LOCKED       it was read without a lock, something was found, and the log was written to
+ * meanwhile, so that what was found says nothing
  * INTERRUPTED  somebody ended the child, as by ^C
  * others       it could not be carried out at all (no log, no memory)
  */

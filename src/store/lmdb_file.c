@@ -78,11 +78,10 @@ enum status lmdb_file_too_short(const char *path, struct error *err)
 			 "%s is shorter than the pages it says it has: it was cut off", path);
 }
 
-static enum status examine_fd(int fd, const char *path, struct error *err)
+/* The meta page that counts. */
+static enum status read_newest(int fd, const char *path, struct meta *ret, struct error *err)
 {
 	struct meta meta[META_PAGES] = { { .page_bytes = 0 } };
-	struct stat info;
-	const struct meta *newest;
 	enum status status = read_meta(fd, path, 0, &meta[0], err);
 
 	if (!status)
@@ -91,12 +90,23 @@ static enum status examine_fd(int fd, const char *path, struct error *err)
 		return status;
 	if (meta[0].page_bytes != meta[1].page_bytes)
 		return error_set(err, STATUS_CORRUPT, "%s has a damaged meta page", path);
-	newest = meta[1].txn > meta[0].txn ? &meta[1] : &meta[0];
-	assert(newest->page_bytes >= PAGE_BYTES_MIN); /* read_meta() saw to it */
+	*ret = meta[1].txn > meta[0].txn ? meta[1] : meta[0];
+	return STATUS_OK;
+}
+
+static enum status examine_fd(int fd, const char *path, struct error *err)
+{
+	struct meta newest = { .page_bytes = 0 };
+	struct stat info;
+	enum status status = read_newest(fd, path, &newest, err);
+
+	if (status)
+		return status;
+	assert(newest.page_bytes >= PAGE_BYTES_MIN); /* read_meta() saw to it */
 	/* After the pages were read: a writer only makes the file longer. */
 	if (fstat(fd, &info))
 		return error_errno(err, STATUS_IO, errno, "cannot examine %s", path);
-	if (newest->last_page >= (uint64_t)info.st_size / newest->page_bytes)
+	if (newest.last_page >= (uint64_t)info.st_size / newest.page_bytes)
 		return lmdb_file_too_short(path, err);
 	return STATUS_OK;
 }
@@ -118,6 +128,19 @@ enum status lmdb_file_examine(const char *path, struct error *err)
 	}
 	if (status && err)
 		*err = why;
+	return status;
+}
+
+enum status lmdb_file_transaction(const char *path, uint64_t *ret, struct error *err)
+{
+	struct meta newest;
+	int fd AUTO_FD = -1;
+	enum status status = fs_open(path, O_RDONLY | O_NONBLOCK, 0, &fd, err);
+
+	if (!status)
+		status = read_newest(fd, path, &newest, err);
+	if (!status)
+		*ret = newest.txn;
 	return status;
 }
 

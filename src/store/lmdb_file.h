@@ -6,6 +6,7 @@
 #define PROVENV_STORE_LMDB_FILE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
@@ -25,6 +26,12 @@ enum status lmdb_file_check_plain(const char *path, bool *ret_exists, struct sta
  * CORRUPT  not an LMDB file, a damaged meta page, or shorter than its pages
  */
 enum status lmdb_file_examine(const char *path, struct error *err);
+
+/*
+ * The number of the last transaction that was committed to it. As lmdb_file_examine(), and with
+ * the same condition.
+ */
+enum status lmdb_file_transaction(const char *path, uint64_t *ret, struct error *err);
 
 /* The words for a file whose pages are not all there. */
 enum status lmdb_file_too_short(const char *path, struct error *err);

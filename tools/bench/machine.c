@@ -3,7 +3,6 @@
  */
 #include "machine.h"
 
-#include <inttypes.h>
 #include <lmdb.h>
 #include <msgpack.h>
 #include <sodium.h>
@@ -11,10 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
 #include <sys/times.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -118,17 +119,18 @@ static struct machine_ticks look_at_ticks(void)
 	enum { USER, NICE, SYSTEM, IDLE, IOWAIT, IRQ, SOFTIRQ, STEAL, FIELDS };
 	FILE *file = fopen("/proc/stat", "re");
 	struct machine_ticks ticks = { .all = 0 };
-	uint64_t at[FIELDS];
+	uint64_t at[FIELDS] = { 0 };
+	char line[512] = "";
+	char *rest = line;
 	struct tms own;
 
 	if (!file)
 		return ticks;
-	if (fscanf(file,
-		   "cpu %" SCNu64 "%" SCNu64 "%" SCNu64 "%" SCNu64 "%" SCNu64 "%" SCNu64 "%" SCNu64
-		   "%" SCNu64,
-		   &at[USER], &at[NICE], &at[SYSTEM], &at[IDLE], &at[IOWAIT], &at[IRQ],
-		   &at[SOFTIRQ], &at[STEAL]) == FIELDS &&
+	if (fgets(line, sizeof(line), file) && strncmp(line, "cpu ", 4) == 0 &&
 	    times(&own) != (clock_t)-1) {
+		rest += 4;
+		for (int i = 0; i < FIELDS; i++)
+			at[i] = strtoull(rest, &rest, 10);
 		ticks.busy = at[USER] + at[NICE] + at[SYSTEM] + at[IRQ] + at[SOFTIRQ];
 		ticks.stolen = at[STEAL];
 		ticks.all = ticks.busy + ticks.stolen + at[IDLE] + at[IOWAIT];

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/limits.h"
+#include "replay/source.h"
 #include "store/evidence.h"
 #include "store/evlog.h"
 #include "store/registry.h"

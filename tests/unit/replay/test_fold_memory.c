@@ -19,7 +19,6 @@
 #include "base/limits.h"
 #include "lib/log_fixture.h"
 #include "replay/fold.h"
-#include "store/event.h"
 #include "store/evlog.h"
 
 #include "unit/replay/fold_scene.h"
@@ -32,12 +31,16 @@ static bool fired;
 
 static bool fails_now(void)
 {
-	if (countdown == 0 || --countdown > 0)
+	if (countdown == 0)
 		return false;
-	fired = true;
-	return true;
+	countdown--;
+	fired = countdown == 0;
+	return fired;
 }
 
+/* The names are the linker's.
+ * NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+ */
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
@@ -59,6 +62,8 @@ void *__wrap_realloc(void *old, size_t size)
 {
 	return fails_now() ? NULL : __real_realloc(old, size);
 }
+/* NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+ */
 
 /* Every way of asking and changing: rules that hold and do not, removals by prefix, copies. */
 static const struct step story[] = {

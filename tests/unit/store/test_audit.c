@@ -260,6 +260,48 @@ static void test_no_log(void **state)
 	assert_int_equal(report.events, 4711);
 }
 
+enum { META_TXN_AT = 144 }; /* as in store/lmdb_file.c */
+
+/* Somebody commits a transaction while the child reads. */
+static void commit_meanwhile(void *context, uint64_t done, uint64_t total)
+{
+	struct fixture *fixture = context;
+	uint64_t txn;
+
+	(void)done;
+	(void)total;
+	memcpy(&txn, fixture->file.data + META_TXN_AT, sizeof(txn));
+	txn += 100;
+	overwrite(fixture, META_TXN_AT, &txn, sizeof(txn));
+}
+
+/* Without a lock, what is found in a log that moves may be the writer's doing: nothing is said. */
+static void test_unlocked_log_that_moves(void **state)
+{
+	static const struct evlog_lmdb_options unlocked = { .read_only = true, .no_lock = true };
+	struct fixture *fixture = *state;
+	struct audit_options options = { .threads = 1 };
+	struct audit_report report = { .events = 4711 };
+	struct error err = ERROR_INIT;
+	size_t at = leaf_place(fixture, 30) + 10;
+	uint8_t flipped = fixture->file.data[at] ^ 1;
+
+	assert_int_equal(audit_log(fixture->dir, unlocked, &options, &report, NULL), STATUS_OK);
+	assert_true(report.ok);
+	overwrite(fixture, at, &flipped, 1);
+	/* Control: it stands still. */
+	assert_int_equal(audit_log(fixture->dir, unlocked, &options, &report, NULL), STATUS_OK);
+	assert_false(report.ok);
+	options.progress = commit_meanwhile;
+	options.context = fixture;
+	assert_int_equal(audit_log(fixture->dir, unlocked, &options, &report, &err), STATUS_LOCKED);
+	assert_non_null(strstr(err.text, "is being written to"));
+	/* With a lock it is what it is. */
+	put_back(fixture, META_TXN_AT, sizeof(uint64_t));
+	assert_int_equal(audit_log(fixture->dir, plainly, &options, &report, NULL), STATUS_OK);
+	assert_false(report.ok);
+}
+
 struct watcher {
 	pthread_t thread;
 	pid_t pid;
@@ -725,6 +767,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_while_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_since, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_log, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unlocked_log_that_moves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_progress, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_child_left, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_byte_of_a_leaf, setup, teardown),
