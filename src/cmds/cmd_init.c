@@ -98,7 +98,7 @@ const struct command commands_init[] = {
 		.options = init_options,
 		.summary = "make a store here, with environments, a profile each, and your key",
 		.details =
-			"Makes ./.provenv unless --store, $PROVENV_STORE or --global say otherwise, and "
+			"Makes ./.provenv unless --store, --global or $PROVENV_STORE say otherwise, and "
 			"the signing key USER@HOST if there is none. With --catalogue, the environments, "
 			"databases, categories and specifications of a JSON file come with it.",
 		.example = "provenv init --catalogue docs/examples/catalogue.json",

@@ -100,9 +100,9 @@ static size_t parent_len(const char *path, size_t len)
 }
 
 /*
- * Look for .provenv in the working directory and in each directory above it. A directory that may
- * not be looked into is passed over, and so is a working directory that has no path, or too long a
- * one.
+ * Look for .provenv in the working directory and in each directory above it; true also when memory
+ * ran out, which @ret tells. A directory that may not be looked into is passed over, and so is a
+ * working directory that has no path, or too long a one.
  */
 static bool find_upward(struct buf *ret)
 {
@@ -115,7 +115,7 @@ static bool find_upward(struct buf *ret)
 		cwd[len] = '\0';
 		buf_clear(ret);
 		fs_join(ret, cwd, STORE_DIR_NAME);
-		if (!ret->failed && is_store(buf_str(ret)))
+		if (ret->failed || is_store(buf_str(ret)))
 			return true;
 		if (parent == len)
 			break;
@@ -127,7 +127,7 @@ static bool find_upward(struct buf *ret)
 static bool find_default(struct buf *ret)
 {
 	buf_clear(ret);
-	return !default_store(ret, NULL) && is_store(buf_str(ret));
+	return !default_store(ret, NULL) && (ret->failed || is_store(buf_str(ret)));
 }
 
 static enum status no_store_at(struct error *err, const char *dir, const char *named_by)
@@ -148,6 +148,8 @@ enum status paths_find_store(const char *explicit_dir, struct buf *ret, struct e
 			return no_store_at(err, dir, named_by);
 		buf_append_str(ret, dir);
 	} else if (find_upward(&found) || find_default(&found)) {
+		if (buf_status(&found, err))
+			return STATUS_NO_MEMORY;
 		buf_append_slice(ret, buf_slice(&found));
 	} else {
 		(void)error_set(err, STATUS_NO_STORE,
@@ -165,7 +167,8 @@ enum status paths_new_store(const char *explicit_dir, bool global, struct buf *r
 {
 	const char *dir = explicit_dir ? explicit_dir : environment("PROVENV_STORE");
 
-	if (!dir && global)
+	/* What is said on the command line goes before the environment. */
+	if (!explicit_dir && global)
 		return default_store(ret, err);
 	buf_append_str(ret, dir ? dir : "./" STORE_DIR_NAME);
 	return buf_status(ret, err);

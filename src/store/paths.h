@@ -16,8 +16,8 @@
 enum status paths_find_store(const char *explicit_dir, struct buf *ret, struct error *err);
 
 /*
- * Where `init` makes a store: @explicit_dir, else $PROVENV_STORE, else with @global
- * $XDG_DATA_HOME/provenv/default, else ./.provenv.
+ * Where `init` makes a store: @explicit_dir, else with @global $XDG_DATA_HOME/provenv/default, else
+ * $PROVENV_STORE, else ./.provenv.
  */
 enum status paths_new_store(const char *explicit_dir, bool global, struct buf *ret,
 			    struct error *err);

@@ -197,6 +197,7 @@ static void a_new_store_goes_where_it_is_told(void **state)
 	assert_new(NULL, true, "/data/provenv/default");
 	set("PROVENV_STORE", "/named");
 	assert_new(NULL, false, "/named");
+	assert_new(NULL, true, "/data/provenv/default");
 	assert_new("given", false, "given");
 	assert_new("given", true, "given");
 }
