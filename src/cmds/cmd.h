@@ -63,6 +63,9 @@ struct invocation {
 	bool flushed;       /* part of the output is out: the command cannot be run again */
 	bool reader_gone;   /* stdout was closed by its reader (`| head`): stop, quietly */
 	bool state_damaged; /* a closed session met rows that contradict the log */
+	/* What there is to say instead of damage: a closed session read the log without its lock,
+	 * and it moved. Else OK. */
+	struct error log_moved;
 };
 
 /*

@@ -295,6 +295,10 @@ static int run_command(struct invocation *inv)
 		return report(status, &error, inv->json);
 	process_guard(inv->json);
 	status = run(inv, &error);
+	if (status == STATUS_CORRUPT && inv->log_moved.status && !inv->verdict) {
+		error = inv->log_moved;
+		status = error.status;
+	}
 	tell_made_id(inv, status, &error);
 	return finish(inv, status, &error);
 }

@@ -101,6 +101,8 @@ void invocation_close(struct invocation *inv, struct session *session)
 	if (session->projection)
 		note_pair(&inv->notes, session);
 	note_evidence(inv, session);
+	if (session->store)
+		(void)store_check_unmoved(session->store, &inv->log_moved);
 	session_close(session);
 }
 

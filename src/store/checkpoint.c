@@ -1,5 +1,5 @@
 /*
- * Checkpoints as signed notes: writing, strict reading, verification, and vkeys.
+ * Checkpoints as signed notes: writing, strict reading with verification, and vkeys.
  *
  * Invariants: what is accepted could only have been written one way, so the parts of a note that
  * are not signed cannot be varied unnoticed but by adding lines of other keys; the signed bytes are
@@ -188,7 +188,7 @@ static enum status check_signature(const struct note_signature *signature, struc
 	return STATUS_OK;
 }
 
-/* Every line must be well-formed; those of @verifier (may be NULL) must also verify. */
+/* Every line must be well-formed; those of @verifier must also verify. */
 static enum status read_signatures(const struct note *note, struct note_verifier *verifier,
 				   struct error *err)
 {
@@ -198,6 +198,8 @@ static enum status read_signatures(const struct note *note, struct note_verifier
 	unsigned count = 0;
 
 	while (take_until(&rest, '\n', &line)) {
+		enum status status;
+
 		if (++count > NOTE_SIGNATURES_MAX)
 			return error_set(err, STATUS_CORRUPT,
 					 "signed note has more than %d signatures",
@@ -205,12 +207,9 @@ static enum status read_signatures(const struct note *note, struct note_verifier
 		if (!parse_signature_line(line, &signature))
 			return error_set(err, STATUS_CORRUPT,
 					 "signature line %u of the note is malformed", count);
-		if (verifier) {
-			enum status status = check_signature(&signature, note->text, verifier, err);
-
-			if (status != STATUS_OK)
-				return status;
-		}
+		status = check_signature(&signature, note->text, verifier, err);
+		if (status != STATUS_OK)
+			return status;
 	}
 	return STATUS_OK;
 }
@@ -291,45 +290,29 @@ enum status checkpoint_sign(const struct checkpoint *checkpoint, const struct si
 	return buf_status(ret, err);
 }
 
-/* What open and parse share; @verifier is NULL where no signature counts. */
-static enum status read_checkpoint(struct slice bytes, struct note_verifier *verifier,
-				   struct checkpoint *ret, struct error *err)
-{
-	struct note note = { .text = { .len = 0 } };
-	struct checkpoint checkpoint = { .size = 0 };
-	enum status status;
-
-	status = split_note(bytes, &note, err);
-	if (status != STATUS_OK)
-		return status;
-	status = parse_text(note.text, &checkpoint, err);
-	if (status != STATUS_OK)
-		return status;
-	if (verifier) {
-		verifier->name = slice_str(checkpoint.origin);
-		note_key_hash(verifier->name, verifier->public_key, verifier->key_hash);
-	}
-	status = read_signatures(&note, verifier, err);
-	if (status != STATUS_OK)
-		return status;
-	if (verifier && verifier->verified == 0)
-		return error_set(err, STATUS_WRONG_KEY, "checkpoint of %s is not signed by its key",
-				 checkpoint.origin);
-	*ret = checkpoint;
-	return STATUS_OK;
-}
-
 enum status checkpoint_open(struct slice note, const uint8_t public_key[PUBLIC_KEY_BYTES],
 			    struct checkpoint *ret, struct error *err)
 {
 	struct note_verifier verifier = { .public_key = public_key };
+	struct note parts = { .text = { .len = 0 } };
+	struct checkpoint checkpoint = { .size = 0 };
+	enum status status = split_note(note, &parts, err);
 
-	return read_checkpoint(note, &verifier, ret, err);
-}
-
-enum status checkpoint_parse(struct slice note, struct checkpoint *ret, struct error *err)
-{
-	return read_checkpoint(note, NULL, ret, err);
+	if (status != STATUS_OK)
+		return status;
+	status = parse_text(parts.text, &checkpoint, err);
+	if (status != STATUS_OK)
+		return status;
+	verifier.name = slice_str(checkpoint.origin);
+	note_key_hash(verifier.name, public_key, verifier.key_hash);
+	status = read_signatures(&parts, &verifier, err);
+	if (status != STATUS_OK)
+		return status;
+	if (verifier.verified == 0)
+		return error_set(err, STATUS_WRONG_KEY, "checkpoint of %s is not signed by its key",
+				 checkpoint.origin);
+	*ret = checkpoint;
+	return STATUS_OK;
 }
 
 void vkey_format(const char *name, const uint8_t public_key[PUBLIC_KEY_BYTES], struct buf *ret)
@@ -343,32 +326,4 @@ void vkey_format(const char *name, const uint8_t public_key[PUBLIC_KEY_BYTES], s
 	text_to_hex(hash, sizeof(hash), hex);
 	buf_printf(ret, "%s+%s+", name, hex);
 	text_to_base64(ret, key, sizeof(key));
-}
-
-enum status vkey_parse(struct slice vkey, char ret_name[ORIGIN_BYTES_MAX],
-		       uint8_t ret_key[PUBLIC_KEY_BYTES], struct error *err)
-{
-	struct slice name;
-	struct slice hex;
-	uint8_t claimed[NOTE_KEY_HASH_BYTES];
-	uint8_t hash[NOTE_KEY_HASH_BYTES];
-	uint8_t key[NOTE_KEY_BYTES];
-	size_t key_len;
-
-	if (!take_until(&vkey, '+', &name) || !take_until(&vkey, '+', &hex) ||
-	    name.len >= ORIGIN_BYTES_MAX || !is_note_key_name(name) ||
-	    !text_from_hex(hex, claimed, sizeof(claimed)) ||
-	    !text_from_base64(vkey, key, sizeof(key), &key_len) || key_len != sizeof(key))
-		return error_set(err, STATUS_CORRUPT,
-				 "verifier key is malformed: it should read NAME+HASH+KEY");
-	if (key[0] != SIGNATURE_TYPE_ED25519)
-		return error_set(err, STATUS_CORRUPT, "verifier key is not of type Ed25519");
-	note_key_hash(name, key + 1, hash);
-	if (memcmp(hash, claimed, sizeof(hash)) != 0)
-		return error_set(err, STATUS_CORRUPT,
-				 "verifier key does not fit its own name and hash");
-	memset(ret_name, 0, ORIGIN_BYTES_MAX);
-	memcpy(ret_name, name.data, name.len);
-	memcpy(ret_key, key + 1, PUBLIC_KEY_BYTES);
-	return STATUS_OK;
 }

@@ -48,16 +48,7 @@ enum status checkpoint_sign(const struct checkpoint *checkpoint, const struct si
 enum status checkpoint_open(struct slice note, const uint8_t public_key[PUBLIC_KEY_BYTES],
 			    struct checkpoint *ret, struct error *err);
 
-/*
- * Parse without verifying any signature, for messages and for finding out which log it is of. The
- * origin is UTF-8 without blanks or control characters. CORRUPT when malformed.
- */
-enum status checkpoint_parse(struct slice note, struct checkpoint *ret, struct error *err);
-
 /* Append the vkey line (without newline) for @public_key under @name. */
 void vkey_format(const char *name, const uint8_t public_key[PUBLIC_KEY_BYTES], struct buf *ret);
-/* Parse a vkey; @ret_name holds KEY/ORIGIN names up to ORIGIN_BYTES_MAX with NUL. CORRUPT. */
-enum status vkey_parse(struct slice vkey, char ret_name[ORIGIN_BYTES_MAX],
-		       uint8_t ret_key[PUBLIC_KEY_BYTES], struct error *err);
 
 #endif

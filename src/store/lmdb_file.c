@@ -144,6 +144,19 @@ enum status lmdb_file_transaction(const char *path, uint64_t *ret, struct error 
 	return status;
 }
 
+enum status lmdb_file_check_unmoved(const char *path, uint64_t before, struct error *err)
+{
+	uint64_t after = before;
+
+	if (!before || lmdb_file_transaction(path, &after, NULL) || after == before)
+		return STATUS_OK;
+	(void)error_set(err, STATUS_LOCKED,
+			"%s is being written to, and the lock.mdb beside it, which would keep its "
+			"pages for us, cannot be written",
+			path);
+	return error_hint(err, STATUS_LOCKED, "try again when nobody writes, or read a copy");
+}
+
 enum status lmdb_file_check_plain(const char *path, bool *ret_exists, struct stat *ret_info,
 				  struct error *err)
 {

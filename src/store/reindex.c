@@ -8,23 +8,16 @@
 #include "store/reindex.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <lmdb.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/bytes.h"
+#include "base/child.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fault.h"
@@ -46,14 +39,6 @@
 
 enum {
 	MEND_ATTEMPTS = 16, /* the map may have to grow, each time twofold */
-};
-
-/* What parent and child share. */
-struct shared {
-	_Atomic bool finished; /* what follows is filled */
-	enum status status;
-	struct error error;
-	struct reindex_report report;
 };
 
 /* One look over the log. */
@@ -385,89 +370,40 @@ static enum status look_and_mend(const char *store_path, bool mend, struct reind
 	return status;
 }
 
-/* Die with the parent, without a core file, and without the words that LMDB prints on aborting. */
-static void settle_child(pid_t parent)
+struct task {
+	const char *store_path;
+	bool mend;
+	struct reindex_report *report; /* shared with the child */
+};
+
+static enum status carry_out(void *context, struct error *err)
 {
-	static const int signals[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
-	struct rlimit no_core = { .rlim_cur = 0, .rlim_max = 0 };
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	const struct task *task = context;
 
-	(void)setrlimit(RLIMIT_CORE, &no_core);
-	(void)prctl(PR_SET_DUMPABLE, 0);
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		(void)signal(signals[i], SIG_DFL);
-	if (fd >= 0) {
-		(void)dup2(fd, STDOUT_FILENO);
-		(void)dup2(fd, STDERR_FILENO);
-	}
-}
-
-static enum status judge_death(int wait_status, struct error *err)
-{
-	int signal_number = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
-
-	switch (signal_number) {
-	case SIGBUS:
-	case SIGSEGV:
-	case SIGABRT:
-	case SIGFPE:
-	case SIGILL:
-		return error_set(err, STATUS_CORRUPT,
-				 "the log's pages cannot be read (stopped by SIG%s)",
-				 sigabbrev_np(signal_number));
-	case SIGINT:
-	case SIGTERM:
-	case SIGHUP:
-	case SIGQUIT:
-		return error_set(err, STATUS_INTERRUPTED, "interrupted; the log is as it was");
-	default:
-		return error_set(err, STATUS_IO, "who mends the log was killed: look again");
-	}
-}
-
-static enum status run_child(const char *store_path, bool mend, struct shared *shared,
-			     struct error *err)
-{
-	pid_t parent = getpid();
-	int wait_status = 0;
-	pid_t child = fork();
-
-	if (child < 0)
-		return error_errno(err, STATUS_IO, errno, "cannot start a process");
-	if (child == 0) {
-		settle_child(parent);
-		shared->status = look_and_mend(store_path, mend, &shared->report, &shared->error);
-		atomic_store(&shared->finished, true);
-		_exit(0);
-	}
-	while (waitpid(child, &wait_status, 0) < 0 && errno == EINTR)
-		;
-	if (!atomic_load(&shared->finished))
-		return judge_death(wait_status, err);
-	if (shared->status && err)
-		*err = shared->error;
-	return shared->status;
+	return look_and_mend(task->store_path, task->mend, task->report, err);
 }
 
 enum status reindex_store(const char *store_path, bool mend, uint64_t wait_ms,
 			  struct reindex_report *ret, struct error *err)
 {
 	int lock_fd AUTO_FD = -1;
-	struct shared *shared;
+	struct task task = { .store_path = store_path, .mend = mend };
+	struct child_job job = {
+		.name = mend ? "the mending of the log" : "the look at the log",
+		.work = carry_out,
+		.context = &task,
+	};
+	void *shared = NULL;
 	enum status status = mend ? store_lock_dir(store_path, wait_ms, &lock_fd, err) : STATUS_OK;
 
+	if (!status)
+		status = child_share(sizeof(*task.report), &shared, err);
 	if (status)
 		return status;
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		      0);
-	if (shared == MAP_FAILED)
-		return error_no_memory(err);
-	status = run_child(store_path, mend, shared, err);
+	task.report = shared;
+	status = child_job_run(&job, NULL, err);
 	if (!status)
-		*ret = shared->report;
-	(void)munmap(shared, sizeof(*shared));
+		*ret = *task.report;
+	child_unshare(shared, sizeof(*task.report));
 	return status;
 }

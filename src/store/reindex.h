@@ -35,8 +35,8 @@ struct reindex_report {
  * CORRUPT   the events are damaged, or lost, or the tables' pages are: nothing was changed
  * NEWER     the log holds events of a later provenv
  * LOCKED    the time is up
- * IO        it could not be carried out: nothing was changed, or the transaction's outcome is
- *           unknown: look again
+ * INTERRUPTED, IO  somebody asked the child to end, or killed it, or it could not be carried out:
+ *           nothing was changed, or the transaction's outcome is unknown: look again
  */
 enum status reindex_store(const char *store_path, bool mend, uint64_t wait_ms,
 			  struct reindex_report *ret, struct error *err);

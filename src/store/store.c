@@ -25,6 +25,7 @@
 #include "store/evlog.h"
 #include "store/evlog_lmdb.h"
 #include "store/headfile.h"
+#include "store/lmdb_file.h"
 #include "store/registry.h"
 #include "store/store_object.h"
 
@@ -92,6 +93,16 @@ const char *store_path(const struct store *store)
 bool store_is_read_only(const struct store *store)
 {
 	return !store->may_write;
+}
+
+enum status store_check_unmoved(const struct store *store, struct error *err)
+{
+	struct buf data AUTO(buf_release) = BUF_INIT;
+
+	if (!store->unlocked_at)
+		return STATUS_OK;
+	fs_join(&data, buf_str(&store->log_dir), "data.mdb");
+	return lmdb_file_check_unmoved(buf_str(&data), store->unlocked_at, err);
 }
 
 struct evlog *store_log(struct store *store)
@@ -397,6 +408,8 @@ static enum status open_log(struct store *store, bool read_only, struct error *e
 	store->may_evidence = !read_only;
 	options.read_only = !store->may_write;
 	options.no_lock = options.read_only && !may_lock_readers(dir);
+	if (options.no_lock)
+		(void)lmdb_file_transaction(buf_str(&data), &store->unlocked_at, NULL);
 	return evlog_lmdb_open(dir, options, &store->log, err);
 }
 
@@ -450,6 +463,8 @@ enum status store_open(const char *path, struct store_options options, struct st
 		status = identify(store, err);
 	if (!status)
 		status = check_evidence(store, options.tolerate_loss, err);
+	if (status == STATUS_CORRUPT && store_check_unmoved(store, err))
+		return STATUS_LOCKED;
 	if (status)
 		return status;
 	*ret = store;

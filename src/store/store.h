@@ -57,6 +57,8 @@ enum status store_create(const char *path, struct store **ret, struct error *err
  * CORRUPT   the log is damaged, or lost events (unless tolerated): "the log lost events N..M"; also
  * a log that lost all of them, tolerated or not NEWER     a registry event is of a later provenv
  *
+ * LOCKED    as store_check_unmoved(), instead of CORRUPT
+ *
  * Without permission to write it opens for reading only, and store_lock() will refuse. Evidence of
  * exactly the events whose loss an admin accepted (store.recovered) is no loss: it is replaced.
  */
@@ -67,6 +69,11 @@ void store_close(struct store *store);
 
 const char *store_path(const struct store *store);
 bool store_is_read_only(const struct store *store);
+/*
+ * For who met damage: LOCKED when the log was written to since the store was opened, and is read
+ * without its lock, for want of permission. Then what was met may be the writer's doing.
+ */
+enum status store_check_unmoved(const struct store *store, struct error *err);
 struct evlog *store_log(struct store *store);
 const uint8_t *store_log_id(const struct store *store);
 /* Of the size that the last open, refresh or append saw. */

@@ -23,9 +23,10 @@ struct store {
 	struct buf vault_dir;
 	struct buf state_dir;
 	struct evlog *log;
-	bool may_write;    /* the log */
-	bool may_evidence; /* head and checkpoint may be moved at open */
-	int lock_fd;       /* -1: the write lock is not held */
+	bool may_write;       /* the log */
+	uint64_t unlocked_at; /* read without the log's lock since this transaction; 0: with it */
+	bool may_evidence;    /* head and checkpoint may be moved at open */
+	int lock_fd;          /* -1: the write lock is not held */
 	struct registry registry;
 	uint64_t registry_size; /* number of events that the registry has taken in */
 	uint8_t log_id[LOG_ID_BYTES];

@@ -94,6 +94,7 @@ for words in "state copy" "state copy --json" "diff copy 20 HEAD" "rollback copy
 	# shellcheck disable=SC2086 # words
 	expect 9 provenv-replay $words
 	has "says so: $words" "$err" "a page of the log cannot be read"
+	has "and what deals with it: $words" "$err" "provenv-replay verify, provenv-replay salvage"
 done
 expect 9 provenv-replay rebuild copy --output rebuilt
 has "up to where a copy can be made" "$err" "valid up to event $kept"

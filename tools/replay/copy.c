@@ -333,6 +333,9 @@ enum status replay_rebuild(struct request *request, struct error *err)
 	}
 	if (!status)
 		status = resolve(&source, request->to, &until, err);
+	/* What was appended since was not audited. */
+	if (!status && report.ok && until > report.events)
+		until = report.events;
 	copying.until = until;
 	if (!status && !report.ok && until > report.valid_size)
 		status =

@@ -16,6 +16,7 @@
 #include "replay/source.h"
 #include "store/evidence.h"
 #include "store/evlog.h"
+#include "store/headfile.h"
 #include "store/registry.h"
 
 #include "base/banned.h"

@@ -191,6 +191,20 @@ static enum status run_command(void *context, struct error *err)
 	return status ? status : flushed;
 }
 
+/*
+ * Who meets damage is told who deals with it, unless the command knew better itself. The verdict of
+ * verify and a salvage that finds nothing have said all there is.
+ */
+static void hint_at_salvage(const struct replay_command *command, enum status status,
+			    struct error *err)
+{
+	if (status == STATUS_CORRUPT && err->hint[0] == '\0' && command->run != replay_verify &&
+	    command->run != replay_salvage)
+		(void)error_hint(err, status,
+				 "what is whole, and what can be saved: "
+				 "provenv-replay verify, provenv-replay salvage");
+}
+
 static enum status run(char **argv, struct request *request, struct error *err)
 {
 	const struct replay_command *command = NULL;
@@ -214,13 +228,9 @@ static enum status run(char **argv, struct request *request, struct error *err)
 	request->operands[0] = words.word[2];
 	request->operands[1] = words.word[3];
 	running.command = command;
-	if (!command->in_child)
-		return run_command(&running, err);
-	status = child_run(run_command, &running, err);
-	if (status == STATUS_CORRUPT && err->hint[0] == '\0' && command->run != replay_verify)
-		return error_hint(err, status,
-				  "what is whole, and what can be saved: "
-				  "provenv-replay verify, provenv-replay salvage");
+	status = command->in_child ? child_run(run_command, &running, err)
+				   : run_command(&running, err);
+	hint_at_salvage(command, status, err);
 	return status;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/bytes.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -15,6 +16,7 @@
 #include "store/audit.h"
 #include "store/evlog.h"
 #include "store/evlog_lmdb.h"
+#include "store/lmdb_file.h"
 #include "store/ref.h"
 
 #include "base/banned.h"
@@ -70,11 +72,20 @@ enum status source_audit(const struct source *source, struct audit_report *ret, 
 	return audit_log(buf_str(&source->log), source->how, &options, ret, err);
 }
 
+static void data_path(const struct source *source, struct buf *ret)
+{
+	fs_join(ret, buf_str(&source->log), "data.mdb");
+}
+
 enum status source_open(struct source *source, struct error *err)
 {
-	enum status status =
-		evlog_lmdb_open(buf_str(&source->log), source->how, &source->evlog, err);
+	AUTO(buf_release) struct buf data = BUF_INIT;
+	enum status status;
 
+	data_path(source, &data);
+	if (source->how.no_lock)
+		(void)lmdb_file_transaction(buf_str(&data), &source->unlocked_at, NULL);
+	status = evlog_lmdb_open(buf_str(&source->log), source->how, &source->evlog, err);
 	return status ? status : evlog_snapshot_open(source->evlog, &source->snapshot, err);
 }
 
@@ -90,13 +101,18 @@ enum status source_ref(struct source *source, const char *text, struct ref_point
 enum status source_fold(struct source *source, const char *ref, struct fold *ret,
 			struct ref_point *ret_point, struct error *err)
 {
+	AUTO(buf_release) struct buf data = BUF_INIT;
 	enum status status = source->evlog ? STATUS_OK : source_open(source, err);
 
 	if (!status)
 		status = source_ref(source, ref, ret_point, err);
 	if (!status)
 		status = fold_to(ret, source->snapshot, ret_point->seq, err);
-	return status;
+	if (status != STATUS_CORRUPT)
+		return status;
+	data_path(source, &data);
+	return lmdb_file_check_unmoved(buf_str(&data), source->unlocked_at, err) ? STATUS_LOCKED
+										 : status;
 }
 
 void source_close(struct source *source)

@@ -14,7 +14,8 @@ struct source {
 	struct buf store; /* the store's directory; empty when only a log was given */
 	struct buf log;
 	struct evlog_lmdb_options how;
-	struct evlog *evlog; /* NULL until opened */
+	uint64_t unlocked_at; /* read without its lock since this transaction; 0: with it */
+	struct evlog *evlog;  /* NULL until opened */
 	struct evlog_snapshot *snapshot;
 };
 
@@ -31,7 +32,10 @@ void source_close(struct source *source);
 /* Resolve a REF; NULL is the head. */
 enum status source_ref(struct source *source, const char *text, struct ref_point *ret,
 		       struct error *err);
-/* Find, open and fold up to a REF. */
+/*
+ * Find, open and fold up to a REF. LOCKED instead of CORRUPT when the log is written to and read
+ * without its lock.
+ */
 enum status source_fold(struct source *source, const char *ref, struct fold *ret,
 			struct ref_point *ret_point, struct error *err);
 /* Accepts SOURCE_INIT. */

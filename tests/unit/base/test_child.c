@@ -20,8 +20,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -166,7 +164,7 @@ static void see(void *context)
 static enum status wait_to_be_seen(void *context, struct error *err)
 {
 	struct watched *watched = context;
-	struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
+	struct timespec nap = { .tv_nsec = 10000000L };
 
 	for (int i = 0; i < 3000 && !atomic_load(&watched->seen); i++)
 		(void)nanosleep(&nap, NULL);
@@ -281,10 +279,12 @@ static void only_its_errors_are_silenced(void **state)
 		  0600);
 	old_out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
 	old_err = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
-	assert_true(fd >= 0 && old_out >= 0 && old_err >= 0);
 	(void)fflush(NULL);
-	(void)dup2(fd, STDOUT_FILENO);
-	(void)dup2(fd, STDERR_FILENO);
+	if (fd < 0 || old_out < 0 || old_err < 0 || dup2(fd, STDOUT_FILENO) < 0 ||
+	    dup2(fd, STDERR_FILENO) < 0) {
+		fail();
+		return;
+	}
 	status = run(talk, NULL, NULL, NULL);
 	(void)dup2(old_out, STDOUT_FILENO);
 	(void)dup2(old_err, STDERR_FILENO);

@@ -604,6 +604,13 @@ static void every_call_passes_its_point(void **state)
 	assert_int_equal(fs_remove(path, &err), STATUS_IO);
 	arm("fs.rename", "EACCES", 1);
 	assert_int_equal(fs_rename(path, other, &err), STATUS_IO);
+	/* Renamed, but not yet for good. */
+	arm("fs.sync", "EIO", 1);
+	assert_int_equal(fs_rename(path, other, &err), STATUS_IO);
+	assert_int_equal(err.sys_errno, EIO);
+	assert_true(fs_exists(other));
+	disarm();
+	assert_int_equal(fs_rename(other, path, NULL), STATUS_OK);
 	arm("fs.mkdir", "EDQUOT", 1);
 	assert_int_equal(fs_make_dirs(other, 0700, &err), STATUS_IO);
 	assert_string_not_equal(err.hint, "");

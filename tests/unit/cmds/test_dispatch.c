@@ -99,6 +99,15 @@ static enum status run_damaged(struct invocation *inv, struct error *err)
 	return error_set(err, STATUS_CORRUPT, "a row contradicts the log");
 }
 
+/* Damage of a log that moved while it was read without its lock; with an operand a verdict. */
+static enum status run_moved(struct invocation *inv, struct error *err)
+{
+	(void)error_hint(&inv->log_moved, error_set(&inv->log_moved, STATUS_LOCKED, "it moves"),
+			 "try again");
+	inv->verdict = inv->operand_count > 0;
+	return error_set(err, inv->verdict ? STATUS_NEGATIVE : STATUS_CORRUPT, "event 3: forged");
+}
+
 /* The program's own rollback. The first run says, after it appended, what damaged state says. */
 static unsigned runs;
 static char lost_id[64];
@@ -184,6 +193,11 @@ static const struct command others[] = {
 	  .run = run_verdict },
 	{ .group = "flood", .operands = "", .summary = "print a lot", .run = run_flood },
 	{ .group = "damaged", .operands = "", .summary = "be damaged", .run = run_damaged },
+	{ .group = "moved",
+	  .operands = "[X]",
+	  .operands_max = 1,
+	  .summary = "read what moves",
+	  .run = run_moved },
 	{ .group = "twice",
 	  .operands = "",
 	  .flags = COMMAND_WRITES | COMMAND_PROFILE,
@@ -356,6 +370,19 @@ static void damage_that_cannot_be_mended(void **state)
 	(void)state;
 	assert_int_equal(ran.code, 9);
 	assert_string_equal(buf_str(&ran.err), "provenv: a row contradicts the log\n");
+}
+
+/* It is not called damaged; other answers stay. */
+static void damage_of_a_log_that_moved(void **state)
+{
+	AUTO(ran_release) struct ran moved = RUN("moved");
+	AUTO(ran_release) struct ran verdict = RUN("moved", "x");
+
+	(void)state;
+	assert_int_equal(moved.code, status_exit_code(STATUS_LOCKED));
+	assert_string_equal(buf_str(&moved.err), "provenv: it moves\n  hint: try again\n");
+	assert_int_equal(verdict.code, 1);
+	assert_string_equal(buf_str(&verdict.err), "provenv: event 3: forged\n");
 }
 
 /* A store of one variable that was set twice, so that the state can be rebuilt. */
@@ -637,6 +664,7 @@ int main(void)
 		cmocka_unit_test(failures),
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(damage_that_cannot_be_mended),
+		cmocka_unit_test(damage_of_a_log_that_moved),
 		cmocka_unit_test_setup_teardown(a_second_run_is_the_same_command, begin, end),
 		cmocka_unit_test_setup_teardown(input_is_taken_once, begin, end),
 		cmocka_unit_test(the_id_of_a_lost_write_is_told),

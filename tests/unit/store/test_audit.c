@@ -458,7 +458,7 @@ static void test_rubbish_pages(void **state)
 		if (report.ok) /* a page that is not in use */
 			expect_good(fixture, &report);
 		else
-			deaths += strstr(report.message, "the auditor was stopped by SIG") != NULL;
+			deaths += strstr(report.message, "the audit was stopped by SIG") != NULL;
 		if (bad && !in_last_leaf_page(fixture, page))
 			expect_bad(fixture, &report, bad);
 		else if (bad)
@@ -516,7 +516,7 @@ static void expect_death(const struct fixture *fixture, const struct audit_repor
 			 uint64_t bad)
 {
 	expect_bad(fixture, report, bad);
-	assert_non_null(strstr(report->message, "the log's page cannot be read (the auditor was "
+	assert_non_null(strstr(report->message, "the log's page cannot be read (the audit was "
 						"stopped by SIG"));
 }
 
@@ -545,7 +545,7 @@ static void test_deadly_page_and_threads(void **state)
 	overwrite(fixture, place + 150, &flipped, 1);
 	report = audit_with(fixture, &options);
 	expect_bad(fixture, &report, 2000);
-	assert_null(strstr(report.message, "auditor"));
+	assert_null(strstr(report.message, "the audit was stopped"));
 }
 
 /* --- tables ----------------------------------------------------------------------------------- */
@@ -739,7 +739,7 @@ static void test_stopped(void **state)
 	} stops[] = {
 		{ SIGTERM, STATUS_INTERRUPTED, "the audit was interrupted" },
 		{ SIGINT, STATUS_INTERRUPTED, "the audit was interrupted" },
-		{ SIGKILL, STATUS_IO, "the auditor was killed by SIGKILL" },
+		{ SIGKILL, STATUS_IO, "the audit was killed by SIGKILL" },
 	};
 	struct fixture *fixture = *state;
 

@@ -245,6 +245,30 @@ static void test_examine(void **state)
 	assert_int_equal(lmdb_file_examine(path, NULL), STATUS_CORRUPT);
 }
 
+/* What a reader without a lock asks when it met damage. */
+static void test_moved(void **state)
+{
+	struct buf data AUTO(buf_release) = BUF_INIT;
+	struct error err = ERROR_INIT;
+	char path[SCRATCH_PATH_MAX];
+	uint64_t before = 0;
+
+	make_log(state, &data);
+	(void)scratch_path(state, "data.mdb", path);
+	assert_int_equal(lmdb_file_transaction(path, &before, NULL), STATUS_OK);
+	assert_true(before > 0);
+	assert_int_equal(lmdb_file_check_unmoved(path, before, &err), STATUS_OK);
+	assert_int_equal(lmdb_file_check_unmoved(path, 0, &err), STATUS_OK);
+	assert_int_equal(lmdb_file_check_unmoved("/nonexistent", before, &err), STATUS_OK);
+	assert_int_equal(err.status, STATUS_OK);
+	assert_int_equal(lmdb_file_check_unmoved(path, before - 1, &err), STATUS_LOCKED);
+	assert_non_null(strstr(err.text, "is being written to"));
+	assert_true(err.hint[0] != '\0');
+	put_data(state, "rubbish", 7);
+	assert_int_equal(lmdb_file_transaction(path, &before, NULL), STATUS_CORRUPT);
+	assert_int_equal(lmdb_file_check_unmoved(path, before, NULL), STATUS_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +278,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_damaged_meta, scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(test_foreign, scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(test_not_a_file, scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(test_moved, scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(test_examine, scratch_setup, scratch_teardown),
 	};
 

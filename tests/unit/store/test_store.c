@@ -1,6 +1,7 @@
 /*
  * A store: made, opened, locked and appended to, by one process and by several.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -668,6 +668,68 @@ static void a_store_without_permission_to_write_is_read(void **state)
 	assert_int_equal(recorded_size(fixture->head), 2);
 }
 
+enum { META_TXN_AT = 144 }; /* as in store/lmdb_file.c */
+
+/* Put the number of the last transaction into the data file, as if somebody had committed. */
+static bool set_transaction(int fd, uint64_t txn)
+{
+	return pwrite(fd, &txn, sizeof(txn), META_TXN_AT) == (ssize_t)sizeof(txn);
+}
+
+/* As a user who may not write lock.mdb. @fd was opened before. */
+static void read_while_it_moves(const struct fixture *fixture, int fd)
+{
+	struct error err = ERROR_INIT;
+	struct store *store;
+
+	if (geteuid() == 0 && (setgid(NOBODY) || setuid(NOBODY)))
+		_exit(EXIT_SKIPPED);
+	store = reopen(fixture);
+	if (store_check_unmoved(store, &err))
+		_exit(2);
+	if (!set_transaction(fd, 1000))
+		_exit(3);
+	if (store_check_unmoved(store, &err) != STATUS_LOCKED ||
+	    !strstr(err.text, "is being written to"))
+		_exit(4);
+	store_close(store);
+	_exit(0);
+}
+
+/* Without the lock nothing keeps the pages that are read: damage that is met may be none. */
+static void a_log_that_moves_under_a_reader_without_lock(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store *store;
+	uint64_t txn = 0;
+	pid_t child;
+	int code, fd;
+
+	make_store(fixture, 2);
+	fd = open(fixture->data, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &txn, sizeof(txn), META_TXN_AT), sizeof(txn));
+	/* With the lock it may move as it likes. */
+	store = open_store(fixture, (struct store_options){ .read_only = true });
+	assert_true(set_transaction(fd, 1000));
+	assert_int_equal(store_check_unmoved(store, NULL), STATUS_OK);
+	assert_true(set_transaction(fd, txn));
+	store_close(store);
+	take_permissions(fixture, true);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		read_while_it_moves(fixture, fd);
+	code = exit_code_of(child);
+	take_permissions(fixture, false);
+	assert_int_equal(close(fd), 0);
+	if (code == EXIT_SKIPPED) {
+		print_message("SKIPPED: cannot become a user without permissions\n");
+		skip();
+	}
+	assert_int_equal(code, 0);
+}
+
 static void read_only_never_locks(void **state)
 {
 	struct fixture *fixture = *state;
@@ -709,6 +771,7 @@ int main(void)
 		TEST(a_crash_after_the_commit_loses_nothing),
 		TEST(a_store_may_be_reached_over_a_link),
 		TEST(a_store_without_permission_to_write_is_read),
+		TEST(a_log_that_moves_under_a_reader_without_lock),
 		TEST(read_only_never_locks),
 	};
 
