@@ -166,7 +166,7 @@ static bool hear(int fd, struct error *ret)
 static enum status start(const struct child_job *job, pid_t *ret, int *ret_fd, struct error *err)
 {
 	pid_t parent = getpid();
-	pid_t child;
+	pid_t child = -1;
 	int failure;
 	int ends[2];
 
@@ -190,9 +190,9 @@ static enum status start(const struct child_job *job, pid_t *ret, int *ret_fd, s
 enum status child_job_run(const struct child_job *job, int *ret_signal, struct error *err)
 {
 	struct error result = ERROR_INIT;
-	pid_t child;
+	pid_t child = -1;
 	bool heard;
-	int fd, how = 0, damage = 0;
+	int fd = -1, how = 0, damage = 0;
 	enum status status;
 
 	if (ret_signal)

@@ -56,7 +56,8 @@ static void print_all(struct invocation *inv, struct arena *arena, const struct 
 		table_str(&table, items[i].active ? "*" : "");
 		table_text(&table, items[i].name);
 		table_text(&table, items[i].profile);
-		table_str(&table, locked_now(&items[i])   ? "locked"
+		table_str(&table, locked_now(&items[i])
+					  ? (items[i].is_protected ? "protected, locked" : "locked")
 				  : items[i].is_protected ? "protected"
 							  : "");
 		table_text(&table, langmap_text(arena, items[i].description));
@@ -99,6 +100,11 @@ static void print_one(struct invocation *inv, struct arena *arena,
 
 	buf_printf(&inv->out, "Name:        " SLICE_FMT "%s\n", SLICE_ARG(environment->name),
 		   environment->active ? " (active)" : "");
+	if (environment->title.len) {
+		buf_append_str(&inv->out, "Title:       ");
+		text_append_printable(&inv->out, langmap_text(arena, environment->title));
+		buf_append_byte(&inv->out, '\n');
+	}
 	buf_printf(&inv->out, "Profile:     " SLICE_FMT "\n", SLICE_ARG(environment->profile));
 	buf_printf(&inv->out, "Protected:   %s\n", environment->is_protected ? "yes" : "no");
 	buf_printf(&inv->out, "Locked:      %s", locked_now(environment) ? "yes" : "no");
@@ -106,8 +112,10 @@ static void print_one(struct invocation *inv, struct arena *arena,
 		text_from_time_ms(environment->until_ms, until);
 		buf_printf(&inv->out, ", until %s", until);
 	}
-	buf_append_str(&inv->out, "\nDescription: ");
-	text_append_printable(&inv->out, langmap_text(arena, environment->description));
+	if (environment->description.len) {
+		buf_append_str(&inv->out, "\nDescription: ");
+		text_append_printable(&inv->out, langmap_text(arena, environment->description));
+	}
 	buf_append_byte(&inv->out, '\n');
 }
 
@@ -337,7 +345,7 @@ const struct command commands_env[] = {
 		CHANGES_ONE,
 		.options = lock_options,
 		.summary = "refuse all writes to an environment",
-		.example = "provenv env lock production --until 2h",
+		.example = "provenv env lock testing --until 2h -m freeze",
 		.run = cmd_env_lock,
 	},
 	{

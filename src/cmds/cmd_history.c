@@ -175,7 +175,7 @@ static enum status print_range(struct invocation *inv, struct session *session, 
 	if (status)
 		return status;
 	if (inv->json) {
-		json_begin(inv, &json, "log");
+		json_begin(inv, &json, "log range");
 		jsonw_pair_uint(&json, "first_seq", range.first_seq);
 		jsonw_pair_time(&json, "first_time", range.first_ms);
 		jsonw_pair_uint(&json, "last_seq", range.last_seq);

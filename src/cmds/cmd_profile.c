@@ -143,10 +143,17 @@ static void print_one(struct invocation *inv, struct arena *arena, const struct 
 	buf_printf(&inv->out, "Environment: " SLICE_FMT "\n", SLICE_ARG(profile->environment));
 	buf_printf(&inv->out, "Name:        " SLICE_FMT "%s\n", SLICE_ARG(profile->name),
 		   profile->active ? " (active)" : "");
+	if (profile->title.len) {
+		buf_append_str(&inv->out, "Title:       ");
+		text_append_printable(&inv->out, langmap_text(arena, profile->title));
+		buf_append_byte(&inv->out, '\n');
+	}
 	buf_printf(&inv->out, "Variables:   %zu\n", view->variables);
-	buf_append_str(&inv->out, "Description: ");
-	text_append_printable(&inv->out, langmap_text(arena, profile->description));
-	buf_append_byte(&inv->out, '\n');
+	if (profile->description.len) {
+		buf_append_str(&inv->out, "Description: ");
+		text_append_printable(&inv->out, langmap_text(arena, profile->description));
+		buf_append_byte(&inv->out, '\n');
+	}
 	for (size_t i = 0; i < view->database_count; i++) {
 		const struct payload *payload = view->databases[i].payload;
 

@@ -19,6 +19,7 @@
 #include "cmds/families.h"
 #include "cmds/options.h"
 #include "cmds/print.h"
+#include "cmds/process.h"
 #include "ops/commit.h"
 #include "ops/op_catalogue.h"
 #include "ops/op_variable.h"
@@ -44,7 +45,8 @@ static enum status read_hidden(struct invocation *inv, struct hidden_value *ret,
 	const size_t bytes_max = VALUE_BYTES_MAX + 2;
 	enum status status =
 		path ? fs_read_file(path, bytes_max, &bytes, err)
-		     : fs_read_fd(STDIN_FILENO, "standard input", bytes_max, &bytes, err);
+		     : process_read_hidden("The value, then Ctrl-D on a line of its own: ",
+					   bytes_max, &bytes, err);
 
 	if (status)
 		return status;

@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/secret.h"
 #include "cmds/process.h"
 
@@ -165,4 +167,25 @@ bool process_ask(void *context, const char *question, const char *expected)
 	if (process_write(STDERR_FILENO, slice_str(question)))
 		return false;
 	return read_line(answer, sizeof(answer)) && strcmp(answer, expected) == 0;
+}
+
+enum status process_read_hidden(const char *question, size_t bytes_max, struct buf *ret,
+				struct error *err)
+{
+	struct termios was, hidden;
+	bool hides = tcgetattr(STDIN_FILENO, &was) == 0; /* fails where there is no terminal */
+	enum status status;
+
+	if (hides) {
+		hidden = was;
+		hidden.c_lflag &= ~(tcflag_t)ECHO;
+		hides = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0;
+		(void)process_write(STDERR_FILENO, slice_str(question));
+	}
+	status = fs_read_fd(STDIN_FILENO, "standard input", bytes_max, ret, err);
+	if (hides) {
+		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
+		(void)process_write(STDERR_FILENO, slice_str("\n"));
+	}
+	return status;
 }

@@ -35,4 +35,11 @@ bool process_is_interactive(void);
  */
 bool process_ask(void *context, const char *question, const char *expected);
 
+/*
+ * Read standard input to its end, at most @bytes_max bytes. On a terminal @question is printed
+ * first, and what is typed is not shown. As fs_read_fd().
+ */
+enum status process_read_hidden(const char *question, size_t bytes_max, struct buf *ret,
+				struct error *err);
+
 #endif

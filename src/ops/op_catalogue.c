@@ -77,22 +77,33 @@ enum status decide_category_set(struct session *session, const void *category_ar
 	return status;
 }
 
+/* The name or key nearest to @wanted; NULL when none is near. */
+static enum status find_nearest(struct session *session, const struct definition *all, size_t count,
+				enum event_field field, struct slice wanted, const char **ret,
+				struct error *err)
+{
+	const char **names = (const char **)arena_array(&session->arena, count, sizeof(*names));
+
+	if (!names)
+		return error_no_memory(err);
+	for (size_t i = 0; i < count; i++)
+		names[i] = session_str(session, payload_get_text(all[i].payload, field));
+	*ret = text_nearest(session_str(session, wanted), names, count);
+	return STATUS_OK;
+}
+
 /* "no such category", naming the nearest. */
 static enum status unknown_category(struct session *session, struct slice name, struct error *err)
 {
 	struct definition *all;
-	const char **names, *nearest;
+	const char *nearest;
 	size_t count;
 	enum status status = state_categories(&session->view, &all, &count, err);
 
+	if (!status)
+		status = find_nearest(session, all, count, FIELD_NAME, name, &nearest, err);
 	if (status)
 		return status;
-	names = (const char **)arena_array(&session->arena, count, sizeof(*names));
-	if (!names)
-		return error_no_memory(err);
-	for (size_t i = 0; i < count; i++)
-		names[i] = session_str(session, payload_get_text(all[i].payload, FIELD_NAME));
-	nearest = text_nearest(session_str(session, name), names, count);
 	(void)error_set(err, STATUS_NOT_FOUND, "no such category: '" SLICE_FMT "'",
 			SLICE_ARG(name));
 	if (nearest)
@@ -268,13 +279,23 @@ enum status decide_specification_set(struct session *session, const void *specif
 enum status op_find_specification(struct session *session, struct slice key, struct definition *ret,
 				  struct error *err)
 {
+	struct definition *all;
+	const char *nearest;
+	size_t count;
 	enum status status = state_specification(&session->view, key, ret, err);
 
 	if (status != STATUS_NOT_FOUND)
 		return status;
-	return error_hint(
-		err, error_set(err, status, "'" SLICE_FMT "' has no specification", SLICE_ARG(key)),
-		"list them: provenv spec ls");
+	status = state_specifications(&session->view, &all, &count, err);
+	if (!status)
+		status = find_nearest(session, all, count, FIELD_KEY, key, &nearest, err);
+	if (status)
+		return status;
+	(void)error_set(err, STATUS_NOT_FOUND, "'" SLICE_FMT "' has no specification",
+			SLICE_ARG(key));
+	if (nearest)
+		return error_hint(err, STATUS_NOT_FOUND, "did you mean '%s'?", nearest);
+	return error_hint(err, STATUS_NOT_FOUND, "list them: provenv spec ls");
 }
 
 enum status decide_specification_remove(struct session *session, const void *specification_args,

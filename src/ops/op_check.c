@@ -2,6 +2,7 @@
  * Checking a profile against the specifications; see op_variable.h.
  */
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/arena.h"
 #include "base/bytes.h"
@@ -68,6 +69,7 @@ static enum status check_one(struct problems *problems, const struct definition 
 	struct session *session = problems->session;
 	struct slice key = payload_get_text(specification->payload, FIELD_KEY);
 	struct variable variable;
+	char hint[ERROR_HINT_BYTES];
 	enum status status = state_variable(&session->view, session->environment, session->profile,
 					    key, &variable, err);
 
@@ -78,7 +80,10 @@ static enum status check_one(struct problems *problems, const struct definition 
 	if (!payload_get_bool(specification->payload, FIELD_REQUIRED) ||
 	    specification->payload->field[FIELD_DEFAULT].present)
 		return STATUS_OK;
-	return add(problems, key, "required, but not set", "provenv set KEY=VALUE", err);
+	(void)snprintf(hint, sizeof(hint), "provenv set " SLICE_FMT "%s", SLICE_ARG(key),
+		       payload_get_bool(specification->payload, FIELD_SECRET) ? " --stdin"
+									      : "=VALUE");
+	return add(problems, key, "required, but not set", hint, err);
 }
 
 enum status op_check(struct session *session, struct problem **ret, size_t *ret_count,

@@ -107,8 +107,7 @@ static enum status audit(const char *store_path, struct audit_report *ret, struc
 	status = buf_status(&log, err);
 	if (status)
 		return status;
-	return audit_log(buf_str(&log), (struct evlog_lmdb_options){ .read_only = true }, &options,
-			 ret, err);
+	return audit_log(buf_str(&log), store_reading(store_path), &options, ret, err);
 }
 
 static enum status say_table(struct doctor *doctor, bool bad, const char *what, bool mended,
@@ -236,13 +235,31 @@ static enum status collect(void *context, const char *name, struct error *err)
 }
 
 /* Under the write lock: a writer seals before it appends. */
+/* Without it no secret can be read, nor one be set. */
+static enum status make_vault(struct doctor *doctor, struct error *err)
+{
+	const char *dir = store_vault_dir(doctor->session->store);
+	struct finding finding = {
+		.bad = true,
+		.mended = !doctor->dry_run,
+		.text = "vault/ is missing: secrets that were set before are lost without a copy of it",
+		.hint = "bring it back from a copy of the store, if there is one",
+	};
+	enum status status = doctor->dry_run ? STATUS_OK : fs_make_dirs(dir, 0700, err);
+
+	return status ? status : add(doctor, &finding, err);
+}
+
 static enum status look_at_vault(struct doctor *doctor, struct error *err)
 {
 	struct session *session = doctor->session;
 	struct finding finding = { .bad = true, .mended = !doctor->dry_run, .hint = "" };
 	char text[128];
-	enum status status = store_lock(session->store, WRITE_LOCK_WAIT_MS, err);
+	enum status status;
 
+	if (!fs_is_dir(store_vault_dir(session->store)))
+		return make_vault(doctor, err);
+	status = store_lock(session->store, WRITE_LOCK_WAIT_MS, err);
 	if (status)
 		return status;
 	status = projection_refresh(session->projection, err);

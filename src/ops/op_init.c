@@ -236,14 +236,37 @@ static enum status save_keys(struct making *making, struct init_result *ret, str
 	return status;
 }
 
-static enum status make_store(struct making *making, struct init_result *ret, struct error *err)
+/* What an init that was stopped leaves behind may be taken over. */
+static enum status refuse_others(void *context, const char *name, struct error *err)
+{
+	static const char *const ours[] = { "log", "vault", "state", "lock", "head", ".gitignore" };
+	const char *path = context;
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		if (strcmp(name, ours[i]) == 0)
+			return STATUS_OK;
+	}
+	return error_hint(
+		err, error_set(err, STATUS_CONFLICT, "%s holds other things than a store", path),
+		"name a directory of its own, such as %s/.provenv", path);
+}
+
+/* A store takes a directory of its own. */
+static enum status check_place(const char *path, struct error *err)
+{
+	char name[PATH_BYTES_MAX];
+
+	if (!fs_is_dir(path))
+		return STATUS_OK;
+	(void)snprintf(name, sizeof(name), "%s", path);
+	return fs_list(path, refuse_others, name, err);
+}
+
+static enum status fill_store(struct making *making, struct init_result *ret, struct error *err)
 {
 	struct store_receipt receipt;
-	enum status status = paths_new_store(making->args->store_dir, making->args->global,
-					     &ret->store_path, err);
+	enum status status = store_create(buf_str(&ret->store_path), &making->store, err);
 
-	if (!status)
-		status = store_create(buf_str(&ret->store_path), &making->store, err);
 	if (!status)
 		status = write_gitignore(buf_str(&ret->store_path), err);
 	if (!status)
@@ -255,6 +278,27 @@ static enum status make_store(struct making *making, struct init_result *ret, st
 	memcpy(ret->log_id, store_log_id(making->store), LOG_ID_BYTES);
 	ret->events = receipt.last_seq;
 	return STATUS_OK;
+}
+
+static enum status make_store(struct making *making, struct init_result *ret, struct error *err)
+{
+	enum status status = paths_new_store(making->args->store_dir, making->args->global,
+					     &ret->store_path, err);
+	bool existed;
+
+	if (!status)
+		status = check_place(buf_str(&ret->store_path), err);
+	if (status)
+		return status;
+	existed = fs_exists(buf_str(&ret->store_path));
+	status = fill_store(making, ret, err);
+	if (status && !existed) {
+		/* Half a store would be in the way of every command below it. */
+		store_close(making->store);
+		making->store = NULL;
+		(void)fs_remove_tree(buf_str(&ret->store_path), NULL);
+	}
+	return status;
 }
 
 enum status op_init(const struct init_args *args, struct init_result *ret, struct error *err)

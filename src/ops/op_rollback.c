@@ -28,7 +28,7 @@
 
 #include "base/banned.h"
 
-#define CHANGE_SPECIFICATION "change its specification first: provenv spec set KEY"
+#define CHANGE_SPECIFICATION "change its specification first: provenv spec set KEY, or spec rm KEY"
 
 struct compensation {
 	struct session *session;

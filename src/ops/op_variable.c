@@ -180,12 +180,11 @@ static enum status merge_one(struct merge *merge, const struct variable *variabl
 	struct variable_info *info = &merge->items[merge->count];
 	enum status status;
 
-	if (specification)
-		info->category = payload_get_text(specification->payload, FIELD_CATEGORY);
-	if (category.len && !slice_equal(category, info->category)) {
-		info->category = slice_of(NULL, 0);
+	/* The slot may be one that a key before this did not take. */
+	info->category = specification ? payload_get_text(specification->payload, FIELD_CATEGORY)
+				       : slice_of(NULL, 0);
+	if (category.len && !slice_equal(category, info->category))
 		return STATUS_OK;
-	}
 	if (variable)
 		status = fill_set(merge->session, variable, reveal, info, err);
 	else if (specification && has_default(specification))

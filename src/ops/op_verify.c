@@ -181,11 +181,11 @@ static void judge_sizes(struct verifying *verifying)
 		return;
 	}
 	result->completeness = COMPLETENESS_UNANCHORED;
-	result->completeness_note = "the log is damaged; only STORE/head was compared";
+	result->completeness_note = "the log is damaged; only the head file was compared";
 	if (verifying->head_size <= result->audit.events)
 		return;
 	result->completeness = COMPLETENESS_FAILED;
-	note_lost(verifying, "STORE/head speaks of %" PRIu64 " events, the log holds %" PRIu64,
+	note_lost(verifying, "the head file speaks of %" PRIu64 " events, the log holds %" PRIu64,
 		  verifying->head_size, result->audit.events);
 	result->completeness_note = result->lost.text;
 }
@@ -231,7 +231,7 @@ static enum status check_secret(struct verifying *verifying, const struct event 
 
 	memcpy(value.command_id, event->command_id, COMMAND_ID_BYTES);
 	status = secrets_open(verifying->session, &variable, &value, &opened, &why);
-	result->secrets_checked++;
+	result->secrets_checked += status == STATUS_OK;
 	if (status == STATUS_NO_MEMORY || status == STATUS_WRONG_KEY) {
 		if (verifying->err)
 			*verifying->err = why;
@@ -335,7 +335,6 @@ static enum status run_audit(struct verifying *verifying)
 {
 	struct audit_options audit = { .progress = verifying->args->progress,
 				       .context = verifying->args->context };
-	struct evlog_lmdb_options how = { .read_only = true };
 	AUTO(buf_release) struct buf log = BUF_INIT;
 	enum status status =
 		paths_find_store(verifying->options->store_dir, &verifying->store, verifying->err);
@@ -346,7 +345,8 @@ static enum status run_audit(struct verifying *verifying)
 		return status;
 	read_head(verifying);
 	fs_join(&log, buf_str(&verifying->store), "log");
-	return audit_log(buf_str(&log), how, &audit, &verifying->result->audit, verifying->err);
+	return audit_log(buf_str(&log), store_reading(buf_str(&verifying->store)), &audit,
+			 &verifying->result->audit, verifying->err);
 }
 
 enum status op_verify(const struct session_options *options, const struct verify_args *args,

@@ -423,7 +423,8 @@ enum status lmdb_env_open(const char *dir, struct evlog_lmdb_options options, st
 	assert(env);
 	env->read_only = options.read_only || options.no_lock;
 	assert(!(options.create && env->read_only));
-	if (!options.create && !fs_is_dir(dir))
+	/* One that may not be looked into is no directory either, but there. */
+	if (!options.create && !fs_is_dir(dir) && errno != EACCES)
 		return no_log(env, err);
 	status = open_checked(env, &options, err);
 	if (status)

@@ -81,12 +81,13 @@ static enum status default_store(struct buf *ret, struct error *err)
 	return xdg_path(ret, "XDG_DATA_HOME", ".local/share", "provenv/default", err);
 }
 
+/* One that may not be looked into counts: whoever opens it says what is wrong. */
 static bool is_store(const char *dir)
 {
 	struct buf mark AUTO(buf_release) = BUF_INIT;
 
 	fs_join(&mark, dir, STORE_MARK);
-	return !mark.failed && fs_exists(buf_str(&mark));
+	return !mark.failed && (fs_exists(buf_str(&mark)) || errno == EACCES);
 }
 
 /* The length of the parent of the absolute path @path of @len bytes: 1 for the root's children. */
@@ -132,8 +133,13 @@ static bool find_default(struct buf *ret)
 
 static enum status no_store_at(struct error *err, const char *dir, const char *named_by)
 {
+	struct buf below AUTO(buf_release) = BUF_INIT;
+
 	(void)error_set(err, STATUS_NO_STORE, "there is no store at %s (named by %s)", dir,
 			named_by);
+	fs_join(&below, dir, STORE_DIR_NAME);
+	if (!below.failed && is_store(buf_str(&below)))
+		return error_hint(err, STATUS_NO_STORE, "did you mean %s?", buf_str(&below));
 	return error_hint(err, STATUS_NO_STORE, "make one: provenv --store %s init", dir);
 }
 

@@ -392,6 +392,15 @@ static bool may_lock_readers(const char *log_dir)
 	return fs_exists(buf_str(&lock)) ? may_write_to(buf_str(&lock)) : may_write_to(log_dir);
 }
 
+struct evlog_lmdb_options store_reading(const char *store_path)
+{
+	struct buf dir AUTO(buf_release) = BUF_INIT;
+
+	fs_join(&dir, store_path, "log");
+	return (struct evlog_lmdb_options){ .read_only = true,
+					    .no_lock = !may_lock_readers(buf_str(&dir)) };
+}
+
 static enum status open_log(struct store *store, bool read_only, struct error *err)
 {
 	const char *dir = buf_str(&store->log_dir);

@@ -78,6 +78,11 @@ struct evlog *store_log(struct store *store);
 const uint8_t *store_log_id(const struct store *store);
 /* Of the size that the last open, refresh or append saw. */
 const struct registry *store_registry(const struct store *store);
+/*
+ * How the log of a store is opened by somebody who only reads: without its lock where that cannot
+ * be written, on read-only media or in the directory of somebody else.
+ */
+struct evlog_lmdb_options store_reading(const char *store_path);
 const struct store_loss *store_loss(const struct store *store);
 /* The same as an error, CORRUPT, with the way out as its hint. There must be a loss. */
 enum status store_loss_error(const struct store *store, struct error *err);

@@ -232,6 +232,36 @@ expect 0 provenv --store linked/copy get A
 has "it is told" "$err" "the state cannot be kept in state/"
 rm -r behind linked
 
+# The vault is gone: secrets are, and all else stays; doctor makes room for new ones.
+copy
+given s3cret 0 provenv --store copy set S --secret --stdin
+rm -r copy/vault
+expect 3 provenv --store copy get S --reveal
+expect 1 provenv --store copy doctor -n
+has "it is told" "$out" "vault/ is missing"
+expect 0 provenv --store copy doctor
+given again 0 provenv --store copy set S --secret --stdin
+expect 0 provenv --store copy get S --reveal
+is "a new secret" "$out" again
+
+# Somebody else's store, or one on read-only media: all that only reads works.
+stranger=(setpriv --reuid 65534 --regid 65534 --clear-groups env -u XDG_STATE_HOME -u XDG_CONFIG_HOME
+	HOME=/nonexistent provenv --store "$work/dir/shared")
+if [[ $(id -u) -eq 0 ]] && chmod a+x "$work" "$work/dir" && setpriv --reuid 65534 test -x "$PROVENV_BIN/provenv"; then
+	cp -a .provenv shared
+	chmod -R a+rX shared
+	for words in "verify" "status" "get A" "log --max 1"; do
+		# shellcheck disable=SC2086 # words
+		expect 0 "${stranger[@]}" $words
+	done
+	expect 1 "${stranger[@]}" doctor -n
+	has "looked at to the end" "$out" "the state is what the log says"
+	chmod 700 shared
+	expect 13 "${stranger[@]}" status
+	has "it is there, but not for us" "$err" "Permission denied"
+	rm -r shared
+fi
+
 # The log: cut short, empty, not a log.
 copy
 truncate -s 8192 copy/log/data.mdb

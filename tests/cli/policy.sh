@@ -90,6 +90,10 @@ has "also by an import" "$err" "'NEVER' had plain values"
 expect 0 provenv spec set FRESH --secret
 lacks "control: a key without a past" "$err" "plain values"
 
+# The directory above a store is not the store.
+expect 10 provenv --store "$work/dir" get A
+has "the store below is named" "$err" "did you mean $work/dir/.provenv?"
+
 # Options that would be ignored are refused.
 before=$(events)
 expect 2 provenv diff development/ production/ -e development
@@ -109,6 +113,16 @@ is "it says what it is" "$(json 'j["schema"]')" provenv/catalogue/v1
 printf '%s' "$out" >"$work/export.json"
 expect 0 provenv spec import "$work/export.json"
 unchanged "an export imports as it is"
+
+# A category is of what is specified so, and of nothing else.
+expect 0 provenv category set letters
+expect 0 provenv spec set AAA --category letters
+expect 0 provenv set BBB=1
+expect 0 provenv ls --json
+is "none of a key without specification" "$(json '[v["category"] for v in j["variables"] if v["key"] == "BBB"]')" '[null]'
+expect 0 provenv ls -c letters
+lacks "nor is it listed there" "$out" BBB
+expect 0 provenv unset BBB
 
 # Keys are named by every problem, also one that begins as its text does.
 expect 0 provenv spec set req --required
@@ -151,6 +165,15 @@ echo '{"variables": 7}' >"$work/bad.json"
 expect 2 provenv init --store "$work/new" --catalogue "$work/bad.json"
 expect 2 provenv init --store "$work/new" -m "$(printf '%5000s' x)"
 expect 6 provenv init --store "$work/dir/.provenv"
+mkdir "$work/project"
+echo mine >"$work/project/head"
+echo mine >"$work/project/notes"
+expect 6 provenv init --store "$work/project"
+has "not over other things" "$err" "holds other things than a store"
+: >"$HOME/.config-file"
+XDG_CONFIG_HOME="$HOME/.config-file" expect 13 provenv init --store "$work/new"
+rm "$HOME/.config-file"
+is "no half store is left" "$(ls -A "$work/project"; ls "$work/new" 2>/dev/null)" $'head\nnotes'
 is "no files are left" "$(find "$HOME" "$work/new" -type f 2>/dev/null)" ""
 expect 0 provenv init --store "$work/new"
 is "control: two keys" "$(find "$HOME" -name '*.key' | wc -l)" 2
