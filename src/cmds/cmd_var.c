@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"

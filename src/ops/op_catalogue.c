@@ -79,15 +79,19 @@ enum status decide_category_set(struct session *session, const void *category_ar
 
 /* The name or key nearest to @wanted; NULL when none is near. */
 static enum status find_nearest(struct session *session, const struct definition *all, size_t count,
-				enum event_field field, struct slice wanted, const char **ret,
-				struct error *err)
+				struct slice wanted, const char **ret, struct error *err)
 {
 	const char **names = (const char **)arena_array(&session->arena, count, sizeof(*names));
 
 	if (!names)
 		return error_no_memory(err);
-	for (size_t i = 0; i < count; i++)
-		names[i] = session_str(session, payload_get_text(all[i].payload, field));
+	for (size_t i = 0; i < count; i++) {
+		bool specifies = all[i].payload->type == EVENT_VARIABLE_SPECIFIED;
+
+		names[i] =
+			session_str(session, payload_get_text(all[i].payload,
+							      specifies ? FIELD_KEY : FIELD_NAME));
+	}
 	*ret = text_nearest(session_str(session, wanted), names, count);
 	return STATUS_OK;
 }
@@ -101,7 +105,7 @@ static enum status unknown_category(struct session *session, struct slice name, 
 	enum status status = state_categories(&session->view, &all, &count, err);
 
 	if (!status)
-		status = find_nearest(session, all, count, FIELD_NAME, name, &nearest, err);
+		status = find_nearest(session, all, count, name, &nearest, err);
 	if (status)
 		return status;
 	(void)error_set(err, STATUS_NOT_FOUND, "no such category: '" SLICE_FMT "'",
@@ -288,7 +292,7 @@ enum status op_find_specification(struct session *session, struct slice key, str
 		return status;
 	status = state_specifications(&session->view, &all, &count, err);
 	if (!status)
-		status = find_nearest(session, all, count, FIELD_KEY, key, &nearest, err);
+		status = find_nearest(session, all, count, key, &nearest, err);
 	if (status)
 		return status;
 	(void)error_set(err, STATUS_NOT_FOUND, "'" SLICE_FMT "' has no specification",

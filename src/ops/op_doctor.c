@@ -24,7 +24,6 @@
 #include "store/audit.h"
 #include "store/event.h"
 #include "store/evlog.h"
-#include "store/evlog_lmdb.h"
 #include "store/paths.h"
 #include "store/registry.h"
 #include "store/reindex.h"

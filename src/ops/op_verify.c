@@ -29,7 +29,6 @@
 #include "store/checkpoint.h"
 #include "store/event.h"
 #include "store/event_reader.h"
-#include "store/evlog_lmdb.h"
 #include "store/headfile.h"
 #include "store/paths.h"
 #include "store/registry.h"
