@@ -81,13 +81,19 @@ static enum status default_store(struct buf *ret, struct error *err)
 	return xdg_path(ret, "XDG_DATA_HOME", ".local/share", "provenv/default", err);
 }
 
-/* One that may not be looked into counts: whoever opens it says what is wrong. */
 static bool is_store(const char *dir)
 {
 	struct buf mark AUTO(buf_release) = BUF_INIT;
 
 	fs_join(&mark, dir, STORE_MARK);
-	return !mark.failed && (fs_exists(buf_str(&mark)) || errno == EACCES);
+	return !mark.failed && fs_exists(buf_str(&mark));
+}
+
+/* One that was named and may not be looked into counts: whoever opens it says what is wrong. */
+static bool may_be_store(const char *dir)
+{
+	errno = 0;
+	return is_store(dir) || errno == EACCES;
 }
 
 /* The length of the parent of the absolute path @path of @len bytes: 1 for the root's children. */
@@ -150,7 +156,7 @@ enum status paths_find_store(const char *explicit_dir, struct buf *ret, struct e
 	const char *dir = explicit_dir ? explicit_dir : environment("PROVENV_STORE");
 
 	if (dir) {
-		if (!is_store(dir))
+		if (!may_be_store(dir))
 			return no_store_at(err, dir, named_by);
 		buf_append_str(ret, dir);
 	} else if (find_upward(&found) || find_default(&found)) {
