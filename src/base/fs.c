@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -30,6 +31,8 @@
 #include "base/text.h"
 
 #include "base/banned.h"
+
+enum { STAGED_HEX = 16 }; /* digits in the name of a temporary file */
 
 /* --- raw calls: fault point, close-on-exec, EINTR ------------------------------------------- */
 
@@ -290,6 +293,17 @@ enum status fs_sync_dir_fd(int fd, const char *path, struct error *err)
 	return STATUS_OK;
 }
 
+/*
+ * A temporary file is locked as long as somebody writes it, so that one left by a crash is known by
+ * its free lock. False: fs_remove_stale() was quicker.
+ */
+static bool own(int fd)
+{
+	struct stat info;
+
+	return !flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &info) && info.st_nlink > 0;
+}
+
 /* Create the temporary file, with a name nobody else uses. */
 static enum status stage_open(struct staged *staged, const char *path, const char *name,
 			      struct error *err)
@@ -297,8 +311,8 @@ static enum status stage_open(struct staged *staged, const char *path, const cha
 	/* A name that is taken is another process's, or a leftover: try another one, not for ever.
 	 */
 	for (int tries = 0; tries < 100 && staged->fd < 0; tries++) {
-		uint8_t random[8];
-		char hex[2 * sizeof(random) + 1];
+		uint8_t random[STAGED_HEX / 2];
+		char hex[STAGED_HEX + 1];
 
 		rng_bytes(random, sizeof(random));
 		text_to_hex(random, sizeof(random), hex);
@@ -307,6 +321,10 @@ static enum status stage_open(struct staged *staged, const char *path, const cha
 					 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 		if (staged->fd < 0 && errno != EEXIST)
 			break;
+		if (staged->fd >= 0 && !own(staged->fd)) {
+			(void)close(staged->fd);
+			staged->fd = -1;
+		}
 	}
 	if (staged->fd < 0)
 		return fs_failed(err, errno, "create a temporary file beside", path);
@@ -339,12 +357,22 @@ static enum status publish_over(struct staged *staged, const char *path, const c
 	return STATUS_OK;
 }
 
-/* The temporary name goes when @staged is released. */
-static enum status publish_new(const struct staged *staged, const char *path, const char *name,
+/*
+ * In one step, so that neither a crash nor a failure leaves a second name for what may be a key.
+ * Where the file system cannot (EINVAL), by a link; the temporary name then goes when @staged is
+ * released.
+ */
+static enum status publish_new(struct staged *staged, const char *path, const char *name,
 			       struct error *err)
 {
-	if (!fs_raw_fault("fs.link") &&
-	    linkat(staged->dir_fd, staged->name, staged->dir_fd, name, 0) == 0)
+	int dir = staged->dir_fd;
+	bool faulty = fs_raw_fault("fs.link");
+
+	if (!faulty && renameat2(dir, staged->name, dir, name, RENAME_NOREPLACE) == 0) {
+		staged->exists = false;
+		return STATUS_OK;
+	}
+	if (!faulty && errno == EINVAL && linkat(dir, staged->name, dir, name, 0) == 0)
 		return STATUS_OK;
 	if (errno == EEXIST)
 		return error_errno(err, STATUS_CONFLICT, EEXIST, "cannot create %s", path);
@@ -398,5 +426,56 @@ enum status fs_open(const char *path, int flags, mode_t mode, int *ret_fd, struc
 	if (fd < 0)
 		return fs_failed(err, errno, "open", path);
 	*ret_fd = fd;
+	return STATUS_OK;
+}
+
+/* --- what a crash left ------------------------------------------------------------------------ */
+
+bool fs_is_staged(const char *name)
+{
+	static const char suffix[] = ".tmp";
+	size_t len = strlen(name);
+	size_t tail = STAGED_HEX + sizeof(suffix) - 1;
+
+	if (len < tail + 3 || name[0] != '.' || name[len - tail - 1] != '.' ||
+	    strcmp(name + len - sizeof(suffix) + 1, suffix) != 0)
+		return false;
+	return strspn(name + len - tail, "0123456789abcdef") == STAGED_HEX;
+}
+
+struct stale {
+	const char *dir;
+	bool remove;
+	size_t count;
+};
+
+static enum status meet_stale(void *context, const char *name, struct error *err)
+{
+	struct stale *stale = context;
+	struct buf path AUTO(buf_release) = BUF_INIT;
+	int fd AUTO_FD = -1;
+	enum status status;
+
+	if (!fs_is_staged(name))
+		return STATUS_OK;
+	fs_join(&path, stale->dir, name);
+	status = buf_status(&path, err);
+	if (status)
+		return status;
+	/* Gone meanwhile, somebody else's, or being written. */
+	if (fs_open(buf_str(&path), O_RDONLY | O_NONBLOCK, 0, &fd, NULL) || !own(fd))
+		return STATUS_OK;
+	stale->count++;
+	return stale->remove ? fs_remove(buf_str(&path), err) : STATUS_OK;
+}
+
+enum status fs_remove_stale(const char *dir, bool dry_run, size_t *ret_count, struct error *err)
+{
+	struct stale stale = { .dir = dir, .remove = !dry_run };
+	enum status status = fs_list(dir, meet_stale, &stale, err);
+
+	if (status && status != STATUS_NOT_FOUND)
+		return status;
+	*ret_count = stale.count;
 	return STATUS_OK;
 }

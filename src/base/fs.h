@@ -39,6 +39,16 @@ enum status fs_write_durable(const char *path, mode_t mode, struct slice content
 enum status fs_create_durable(const char *path, mode_t mode, struct slice content,
 			      struct error *err);
 
+/* Is it the name of a temporary file of the two functions above, ".NAME.<16 hex digits>.tmp"? */
+bool fs_is_staged(const char *name);
+/*
+ * Remove the temporary files in @dir that a crash left: those that nobody is writing. OK when there
+ * is no such directory.
+ *
+ * @ret_count  how many there were; with @dry_run they stay
+ */
+enum status fs_remove_stale(const char *dir, bool dry_run, size_t *ret_count, struct error *err);
+
 /* Open with O_CLOEXEC | O_NOFOLLOW and @flags. NOT_FOUND or IO. */
 enum status fs_open(const char *path, int flags, mode_t mode, int *ret_fd, struct error *err);
 

@@ -44,14 +44,19 @@ struct doctor {
 	struct finding *items;
 	size_t count;
 	size_t orphans;
-	size_t leftovers;
 };
+
+/* A copy of a text that goes; NULL without memory, which add() finds. */
+static const char *keep(const struct doctor *doctor, const char *text)
+{
+	return arena_str(&doctor->session->arena, slice_str(text));
+}
 
 static enum status add(struct doctor *doctor, const struct finding *finding, struct error *err)
 {
 	doctor->items = arena_grow(&doctor->session->arena, doctor->items, doctor->count,
 				   sizeof(*doctor->items));
-	if (!doctor->items)
+	if (!doctor->items || !finding->text || !finding->hint)
 		return error_no_memory(err);
 	doctor->items[doctor->count++] = *finding;
 	return STATUS_OK;
@@ -62,8 +67,8 @@ static enum status say(struct doctor *doctor, bool bad, const char *text, const 
 {
 	struct finding finding = {
 		.bad = bad,
-		.text = session_str(doctor->session, slice_str(text)),
-		.hint = session_str(doctor->session, slice_str(hint)),
+		.text = keep(doctor, text),
+		.hint = keep(doctor, hint),
 	};
 
 	return add(doctor, &finding, err);
@@ -120,7 +125,7 @@ static enum status say_table(struct doctor *doctor, bool bad, const char *what, 
 	(void)snprintf(text, sizeof(text), "%s %s", what,
 		       mended ? "was rebuilt: it was not what the events say"
 			      : "is not what the events say");
-	finding.text = session_str(doctor->session, slice_str(text));
+	finding.text = keep(doctor, text);
 	if (!mended)
 		finding.hint = "provenv doctor rebuilds it";
 	return add(doctor, &finding, err);
@@ -193,7 +198,7 @@ static enum status look_at_evidence(struct doctor *doctor, struct error *err)
 
 	if (!note)
 		return say(doctor, false, "head file and checkpoint agree with the log", "", err);
-	finding.text = session_str(doctor->session, slice_str(note));
+	finding.text = keep(doctor, note);
 	if (doctor->dry_run)
 		return add(doctor, &finding, err);
 	status = store_lock(store, WRITE_LOCK_WAIT_MS, &why);
@@ -202,38 +207,32 @@ static enum status look_at_evidence(struct doctor *doctor, struct error *err)
 		store_unlock(store);
 	}
 	finding.mended = status == STATUS_OK;
-	finding.hint = status ? session_str(doctor->session, slice_str(why.text)) : "";
+	finding.hint = status ? keep(doctor, why.text) : "";
 	return add(doctor, &finding, err);
 }
 
-/* A vault file whose command never became an event, or a temporary file of a write that was cut
- * off. */
+/* A vault file whose command never became an event. */
 static enum status collect(void *context, const char *name, struct error *err)
 {
 	struct doctor *doctor = context;
 	struct session *session = doctor->session;
 	AUTO(buf_release) struct buf path = BUF_INIT;
 	uint8_t command_id[COMMAND_ID_BYTES];
-	size_t len = strlen(name);
 	uint32_t part, index;
 	uint64_t seq;
 	enum status status;
 
-	fs_join(&path, store_vault_dir(session->store), name);
-	if (name[0] == '.' && len > 4 && strcmp(name + len - 4, ".tmp") == 0) {
-		doctor->leftovers++;
-	} else if (vault_name_parse(name, command_id, &part, &index)) {
-		status = evlog_command(session->log, command_id, &seq, err);
-		if (status != STATUS_NOT_FOUND)
-			return status;
-		doctor->orphans++;
-	} else {
+	if (!vault_name_parse(name, command_id, &part, &index))
 		return STATUS_OK;
-	}
-	return doctor->dry_run ? STATUS_OK : fs_remove(buf_str(&path), err);
+	status = evlog_command(session->log, command_id, &seq, err);
+	if (status != STATUS_NOT_FOUND)
+		return status;
+	doctor->orphans++;
+	fs_join(&path, store_vault_dir(session->store), name);
+	status = buf_status(&path, err);
+	return status || doctor->dry_run ? status : fs_remove(buf_str(&path), err);
 }
 
-/* Under the write lock: a writer seals before it appends. */
 /* Without it no secret can be read, nor one be set. */
 static enum status make_vault(struct doctor *doctor, struct error *err)
 {
@@ -249,6 +248,7 @@ static enum status make_vault(struct doctor *doctor, struct error *err)
 	return status ? status : add(doctor, &finding, err);
 }
 
+/* Under the write lock: a writer seals before it appends. */
 static enum status look_at_vault(struct doctor *doctor, struct error *err)
 {
 	struct session *session = doctor->session;
@@ -268,13 +268,38 @@ static enum status look_at_vault(struct doctor *doctor, struct error *err)
 	store_unlock(session->store);
 	if (status)
 		return status;
-	if (doctor->orphans + doctor->leftovers == 0)
-		return say(doctor, false, "the vault holds no leftovers", "", err);
-	(void)snprintf(text, sizeof(text),
-		       "the vault held %zu sealed keys without an event and %zu "
-		       "unfinished files",
-		       doctor->orphans, doctor->leftovers);
-	finding.text = session_str(session, slice_str(text));
+	if (doctor->orphans == 0)
+		return say(doctor, false, "every sealed key in the vault has its event", "", err);
+	(void)snprintf(text, sizeof(text), "the vault held %zu sealed keys without an event",
+		       doctor->orphans);
+	finding.text = keep(doctor, text);
+	return add(doctor, &finding, err);
+}
+
+/* Temporary files of writes that a crash cut off; those beside keys hold keys. */
+static enum status look_at_leftovers(struct doctor *doctor, struct error *err)
+{
+	AUTO(buf_release) struct buf keys = BUF_INIT;
+	const struct store *store = doctor->session->store;
+	struct finding finding = { .bad = true, .mended = !doctor->dry_run, .hint = "" };
+	enum status status = paths_keys_dir(&keys, err);
+	const char *const dirs[] = { store_path(store), store_vault_dir(store),
+				     store_state_dir(store), buf_str(&keys) };
+	char text[128];
+	size_t all = 0;
+
+	for (size_t i = 0; !status && i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		size_t count;
+
+		status = fs_remove_stale(dirs[i], doctor->dry_run, &count, err);
+		all += status ? 0 : count;
+	}
+	if (status)
+		return status;
+	if (all == 0)
+		return say(doctor, false, "there are no leftovers of a crash", "", err);
+	(void)snprintf(text, sizeof(text), "there were %zu temporary files left by a crash", all);
+	finding.text = keep(doctor, text);
 	return add(doctor, &finding, err);
 }
 
@@ -331,6 +356,8 @@ static enum status look_at_rest(struct doctor *doctor, struct error *err)
 		status = look_at_violations(doctor, err);
 	if (!status && !store_is_read_only(session->store))
 		status = look_at_vault(doctor, err);
+	if (!status && !store_is_read_only(session->store))
+		status = look_at_leftovers(doctor, err);
 	return status;
 }
 

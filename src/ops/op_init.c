@@ -246,6 +246,8 @@ static enum status refuse_others(void *context, const char *name, struct error *
 		if (strcmp(name, ours[i]) == 0)
 			return STATUS_OK;
 	}
+	if (fs_is_staged(name))
+		return STATUS_OK;
 	return error_hint(
 		err, error_set(err, STATUS_CONFLICT, "%s holds other things than a store", path),
 		"name a directory of its own, such as %s/.provenv", path);
@@ -266,7 +268,10 @@ static enum status fill_store(struct making *making, struct init_result *ret, st
 {
 	struct store_receipt receipt;
 	enum status status = store_create(buf_str(&ret->store_path), &making->store, err);
+	size_t stale;
 
+	if (!status)
+		status = fs_remove_stale(buf_str(&ret->store_path), false, &stale, err);
 	if (!status)
 		status = write_gitignore(buf_str(&ret->store_path), err);
 	if (!status)

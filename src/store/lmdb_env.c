@@ -32,7 +32,9 @@
 #include "base/fault.h"
 #include "base/fs.h"
 #include "store/evlog_lmdb.h"
+#include "store/lmdb_admit.h"
 #include "store/lmdb_file.h"
+#include "store/lmdb_meta.h"
 
 #include "base/banned.h"
 
@@ -44,7 +46,6 @@ enum {
 	/* How long a change of the map waits for transactions of other threads to end. */
 	RESIZE_WAIT_MS = 2000,
 	BEGIN_ATTEMPTS = 16,
-	META_PAGES = 2,
 	/* Less free space than this makes "disk full?" the likely reason of an EIO. */
 	FREE_BYTES_LOW = 16 * 1024 * 1024,
 };
@@ -67,6 +68,7 @@ struct lmdb_env {
 	size_t page_bytes;
 	dev_t device; /* of data.mdb */
 	ino_t inode;
+	int lock_fd;           /* of the directory, shared: see lmdb_admit.h; -1: none */
 	struct lmdb_env *next; /* in the registry */
 
 	pthread_mutex_t lock; /* of what follows */
@@ -230,69 +232,25 @@ static void registry_remove_and_close(struct lmdb_env *env)
 	(void)pthread_mutex_unlock(&registry_lock);
 }
 
-/* --- the file ----------------------------------------------------------------------------------
- */
-
-static enum status create_file(const char *path, struct stat *ret_info, struct error *err)
-{
-	int fd AUTO_FD = -1;
-	bool exists;
-	/* Not O_EXCL: two may create at once, and LMDB's locks decide who is first. */
-	enum status status = fs_open(path, O_WRONLY | O_CREAT, DATA_FILE_MODE, &fd, err);
-
-	return status ? status : lmdb_file_check_plain(path, &exists, ret_info, err);
-}
-
-static enum status no_log(const struct lmdb_env *env, struct error *err)
-{
-	return error_set(err, STATUS_NO_STORE, "there is no log at %s", lmdb_env_dir(env));
-}
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /* Enter the file in the registry, and see whether LMDB may look at it. */
-static enum status admit_file(struct lmdb_env *env, bool create, size_t *ret_bytes,
-			      struct error *err)
+static enum status admit(struct lmdb_env *env, const struct evlog_lmdb_options *options,
+			 size_t *ret_bytes, struct error *err)
 {
-	const char *path = lmdb_env_data_path(env);
+	const struct lmdb_admission admission = { .dir = lmdb_env_dir(env),
+						  .data_path = lmdb_env_data_path(env),
+						  .lock_path = buf_str(&env->lock_path),
+						  .options = *options };
 	struct stat info = { .st_size = 0 };
-	bool exists = false;
-	enum status status = lmdb_file_check_plain(buf_str(&env->lock_path), &exists, &info, err);
+	enum status status = lmdb_admit_find(&admission, &info, err);
 
-	if (!status)
-		status = lmdb_file_check_plain(path, &exists, &info, err);
-	if (!status && !exists)
-		status = create ? create_file(path, &info, err) : no_log(env, err);
 	if (status)
 		return status;
 	env->device = info.st_dev;
 	env->inode = info.st_ino;
 	status = registry_add(env, err);
-	if (status)
-		return status;
-	*ret_bytes = (size_t)info.st_size;
-	if (info.st_size > 0)
-		return lmdb_file_examine(path, err);
-	if (create)
-		return STATUS_OK;
-	(void)error_set(err, STATUS_CORRUPT, "%s is empty: it was cut off", path);
-	return error_hint(
-		err, STATUS_CORRUPT,
-		"restore it from a copy; if its creation was interrupted, create it again");
-}
-
-/* --- opening ---------------------------------------------------------------------------------- */
-
-/* LMDB's locks are record locks and shared memory: over a network neither holds. Without locks
- * there is nothing to break. */
-static enum status check_file_system(const char *dir, const struct evlog_lmdb_options *options,
-				     struct error *err)
-{
-	const char *kind = fs_unfit_kind(dir);
-
-	if (!kind || options->no_lock || strcmp(kind, "overlay") == 0)
-		return STATUS_OK;
-	(void)error_set(err, STATUS_IO, "%s is on a network file system (%s), which is unfit", dir,
-			kind);
-	return error_hint(err, STATUS_IO, "keep the store on a local disk");
+	return status ? status : lmdb_admit(&admission, &env->lock_fd, ret_bytes, err);
 }
 
 static size_t map_bytes_for(size_t wanted, size_t file_bytes)
@@ -352,12 +310,10 @@ static enum status open_checked(struct lmdb_env *env, const struct evlog_lmdb_op
 				struct error *err)
 {
 	size_t file_bytes;
-	enum status status = check_file_system(lmdb_env_dir(env), options, err);
+	enum status status = admit(env, options, &file_bytes, err);
 	MDB_stat stat;
 	int code, dead;
 
-	if (!status)
-		status = admit_file(env, options->create, &file_bytes, err);
 	if (status)
 		return status;
 	code = open_mdb(env, options, file_bytes);
@@ -386,6 +342,7 @@ static enum status env_new(const char *dir, struct lmdb_env **ret, struct error 
 
 	if (!env)
 		return error_no_memory(err);
+	env->lock_fd = -1;
 	env->pid = getpid();
 	env->generation = atomic_load(&fork_generation);
 	(void)pthread_mutex_init(&env->lock, NULL);
@@ -425,7 +382,7 @@ enum status lmdb_env_open(const char *dir, struct evlog_lmdb_options options, st
 	assert(!(options.create && env->read_only));
 	/* One that may not be looked into is no directory either, but there. */
 	if (!options.create && !fs_is_dir(dir) && errno != EACCES)
-		return no_log(env, err);
+		return error_set(err, STATUS_NO_STORE, "there is no log at %s", dir);
 	status = open_checked(env, &options, err);
 	if (status)
 		return status;
@@ -442,6 +399,7 @@ static void abandon_env(struct lmdb_env *env)
 
 	if (env->env && mdb_env_get_fd(env->env, &fd) == 0 && fd >= 0)
 		(void)close(fd);
+	cleanup_fd(&env->lock_fd);
 }
 
 void lmdb_env_close(struct lmdb_env *env)
@@ -453,6 +411,7 @@ void lmdb_env_close(struct lmdb_env *env)
 	} else {
 		assert(env->active == 0);
 		registry_remove_and_close(env);
+		cleanup_fd(&env->lock_fd);
 		(void)pthread_cond_destroy(&env->changed);
 		(void)pthread_mutex_destroy(&env->lock);
 	}
@@ -586,7 +545,7 @@ static enum status check_extent(struct lmdb_env *env, struct error *err)
 		if (statx(fd, "", AT_EMPTY_PATH, STATX_SIZE, &info))
 			return error_errno(err, STATUS_IO, errno, "cannot examine %s", path);
 		/* The meta pages first: LMDB reads them to answer. */
-		if (info.stx_size < META_PAGES * env->page_bytes)
+		if (info.stx_size < LMDB_META_PAGES * env->page_bytes)
 			break;
 		if (mdb_env_info(env->env, &last) == 0 &&
 		    last.me_last_pgno < info.stx_size / env->page_bytes)

@@ -1,7 +1,8 @@
 /*
  * LMDB's data file, looked at before LMDB does; see lmdb_file.h.
  *
- * Invariants: nothing is mapped, nothing written; every number is checked before it is used.
+ * Invariants: nothing is mapped; every number is checked before it is used; nothing is written but
+ * by lmdb_file_mend().
  * Must not be called on a file that LMDB has open in this process: closing a descriptor drops the
  * process's record locks on the file.
  */
@@ -15,62 +16,17 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "store/lmdb_meta.h"
 
 #include "base/banned.h"
 
-/*
- * Where LMDB's data format 1, on a machine of 64 bits, keeps what we look at in each of the two
- * meta pages. Integers are native.
- */
-enum {
-	META_MAGIC_AT = 16,
-	META_PAGE_BYTES_AT = 40,
-	META_LAST_PAGE_AT = 136,
-	META_TXN_AT = 144,
-	META_BYTES = 152,
-	META_PAGES = 2,
-	PAGE_BYTES_MIN = 512,
-	PAGE_BYTES_MAX = 64 * 1024,
-	/* Of a file that is being written to, a read may catch half of a change. */
-	EXAMINE_ATTEMPTS = 3,
-};
-
-#define META_MAGIC UINT32_C(0xbeefc0de)
-
-struct meta {
-	uint32_t page_bytes;
-	uint64_t last_page;
-	uint64_t txn;
-};
-
-static enum status read_meta(int fd, const char *path, uint64_t offset, struct meta *ret,
-			     struct error *err)
-{
-	uint8_t bytes[META_BYTES];
-	uint32_t page_magic;
-	size_t len;
-	enum status status = fs_pread(fd, path, bytes, sizeof(bytes), offset, &len, err);
-
-	if (status)
-		return status;
-	if (len < sizeof(bytes))
-		return error_set(err, STATUS_CORRUPT, "%s is cut off within its first pages", path);
-	memcpy(&page_magic, bytes + META_MAGIC_AT, sizeof(page_magic));
-	memcpy(&ret->page_bytes, bytes + META_PAGE_BYTES_AT, sizeof(ret->page_bytes));
-	memcpy(&ret->last_page, bytes + META_LAST_PAGE_AT, sizeof(ret->last_page));
-	memcpy(&ret->txn, bytes + META_TXN_AT, sizeof(ret->txn));
-	if (page_magic != META_MAGIC)
-		return error_set(err, STATUS_CORRUPT, "%s is not an LMDB file", path);
-	/* LMDB divides by it. */
-	if (ret->page_bytes < PAGE_BYTES_MIN || ret->page_bytes > PAGE_BYTES_MAX ||
-	    (ret->page_bytes & (ret->page_bytes - 1)) != 0)
-		return error_set(err, STATUS_CORRUPT, "%s has a damaged meta page", path);
-	return STATUS_OK;
-}
+/* Of a file that is being written to, a read may catch half of a change. */
+enum { EXAMINE_ATTEMPTS = 64 };
 
 enum status lmdb_file_too_short(const char *path, struct error *err)
 {
@@ -78,69 +34,103 @@ enum status lmdb_file_too_short(const char *path, struct error *err)
 			 "%s is shorter than the pages it says it has: it was cut off", path);
 }
 
-/* The meta page that counts. */
-static enum status read_newest(int fd, const char *path, struct meta *ret, struct error *err)
+/* Are all pages there that the meta page counts? */
+static enum status check_extent(int fd, const char *path, const struct lmdb_meta *meta,
+				struct error *err)
 {
-	struct meta meta[META_PAGES] = { { .page_bytes = 0 } };
-	enum status status = read_meta(fd, path, 0, &meta[0], err);
-
-	if (!status)
-		status = read_meta(fd, path, meta[0].page_bytes, &meta[1], err);
-	if (status)
-		return status;
-	if (meta[0].page_bytes != meta[1].page_bytes)
-		return error_set(err, STATUS_CORRUPT, "%s has a damaged meta page", path);
-	*ret = meta[1].txn > meta[0].txn ? meta[1] : meta[0];
-	return STATUS_OK;
-}
-
-static enum status examine_fd(int fd, const char *path, struct error *err)
-{
-	struct meta newest = { .page_bytes = 0 };
 	struct stat info;
-	enum status status = read_newest(fd, path, &newest, err);
 
-	if (status)
-		return status;
-	assert(newest.page_bytes >= PAGE_BYTES_MIN); /* read_meta() saw to it */
-	/* After the pages were read: a writer only makes the file longer. */
+	/* After the meta page was read: a writer only makes the file longer. */
 	if (fstat(fd, &info))
 		return error_errno(err, STATUS_IO, errno, "cannot examine %s", path);
-	if (newest.last_page >= (uint64_t)info.st_size / newest.page_bytes)
+	if (meta->last_page >= (uint64_t)info.st_size / meta->page_bytes)
 		return lmdb_file_too_short(path, err);
 	return STATUS_OK;
 }
 
-/* LMDB would map as much as a meta page says, divide by its page size and touch what is not there.
- */
-enum status lmdb_file_examine(const char *path, struct error *err)
+/* One look. *ret_txn: the newest transaction, by which a writer at work is known. */
+static enum status examine_once(int fd, const char *path, struct lmdb_file *ret, uint64_t *ret_txn,
+				struct error *err)
 {
-	int fd AUTO_FD = -1;
-	enum status status = fs_open(path, O_RDONLY | O_NONBLOCK, 0, &fd, err);
-	struct error why = ERROR_INIT;
+	enum status status;
+	unsigned newest;
 
+	*ret = (struct lmdb_file){ .condition = LMDB_FILE_SOUND };
+	*ret_txn = 0;
+	if (lmdb_meta_never_used(fd)) {
+		ret->condition = LMDB_FILE_UNUSED;
+		return STATUS_OK;
+	}
+	status = lmdb_meta_read(fd, path, ret->meta, err);
 	if (status)
 		return status;
+	newest = lmdb_meta_newest(ret->meta);
+	*ret_txn = ret->meta[newest].txn;
+	ret->whole = newest;
+	if (!lmdb_meta_is_sound(fd, &ret->meta[newest], &ret->events) &&
+	    lmdb_meta_is_sound(fd, &ret->meta[1 - newest], &ret->events) &&
+	    (ret->meta[1 - newest].txn || !lmdb_meta_is_foreign(fd, &ret->meta[newest]))) {
+		ret->condition = LMDB_FILE_TORN;
+		ret->whole = 1 - newest;
+	}
+	return check_extent(fd, path, &ret->meta[ret->whole], err);
+}
+
+enum status lmdb_file_examine(int fd, const char *path, struct lmdb_file *ret, struct error *err)
+{
+	struct lmdb_file file = { .condition = LMDB_FILE_SOUND };
+	enum status status = STATUS_OK;
+	struct error why = ERROR_INIT;
+	uint64_t txn = 0, before;
+
+	/* What looks damaged, and stays as it is, is damaged. */
 	for (int i = 0; i < EXAMINE_ATTEMPTS; i++) {
-		status = examine_fd(fd, path, &why);
-		if (status != STATUS_CORRUPT)
+		before = txn;
+		status = examine_once(fd, path, &file, &txn, &why);
+		if (!status && file.condition == LMDB_FILE_SOUND)
+			break;
+		if (i > 0 && txn == before)
 			break;
 	}
-	if (status && err)
-		*err = why;
-	return status;
+	if (status) {
+		if (err)
+			*err = why;
+		return status;
+	}
+	*ret = file;
+	return STATUS_OK;
+}
+
+enum status lmdb_file_mend(int fd, const char *path, const struct lmdb_file *file,
+			   struct error *err)
+{
+	assert(file->condition != LMDB_FILE_SOUND);
+	if (file->condition == LMDB_FILE_TORN)
+		return lmdb_meta_restore(fd, path, file->meta, file->whole, err);
+	if (ftruncate(fd, 0))
+		return error_errno(err, STATUS_IO, errno, "cannot empty %s", path);
+	return STATUS_OK;
+}
+
+enum status lmdb_file_torn(const char *path, struct error *err)
+{
+	(void)error_set(err, STATUS_CORRUPT,
+			"the last write to %s was torn, and the one before it is older than what "
+			"is known to have been there",
+			path);
+	return error_hint(err, STATUS_CORRUPT, "restore the log from a copy, or salvage it");
 }
 
 enum status lmdb_file_transaction(const char *path, uint64_t *ret, struct error *err)
 {
-	struct meta newest;
+	struct lmdb_meta meta[LMDB_META_PAGES];
 	int fd AUTO_FD = -1;
 	enum status status = fs_open(path, O_RDONLY | O_NONBLOCK, 0, &fd, err);
 
 	if (!status)
-		status = read_newest(fd, path, &newest, err);
+		status = lmdb_meta_read(fd, path, meta, err);
 	if (!status)
-		*ret = newest.txn;
+		*ret = meta[lmdb_meta_newest(meta)].txn;
 	return status;
 }
 

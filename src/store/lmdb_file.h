@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "store/lmdb_meta.h"
 
 /*
  * Is @path a file of its own? LMDB opens its files through links; a planted one must not lead it
@@ -20,12 +21,36 @@
 enum status lmdb_file_check_plain(const char *path, bool *ret_exists, struct stat *ret_info,
 				  struct error *err);
 
+enum lmdb_file_condition {
+	LMDB_FILE_SOUND,  /* or damaged elsewhere than in what was looked at */
+	LMDB_FILE_UNUSED, /* its creation was cut short: nothing was ever committed */
+	LMDB_FILE_TORN,   /* the last commit was cut short within its meta page */
+};
+
+struct lmdb_file {
+	enum lmdb_file_condition condition;
+	struct lmdb_meta meta[LMDB_META_PAGES];
+	unsigned whole;  /* the meta page that counts: of LMDB_FILE_TORN the older one */
+	uint64_t events; /* that it shows */
+};
+
 /*
- * Look at both meta pages and the length. No environment of this process may have @path open.
+ * Look at both meta pages (lmdb_meta.h) and at the length of the file @fd. No environment of this
+ * process may have @path open.
  *
  * CORRUPT  not an LMDB file, a damaged meta page, or shorter than its pages
  */
-enum status lmdb_file_examine(const char *path, struct error *err);
+enum status lmdb_file_examine(int fd, const char *path, struct lmdb_file *ret, struct error *err);
+
+/*
+ * Make a file that is torn, or was never used, one that LMDB can open: go back to the commit
+ * before, or empty it. Nobody may have the file open, nor have changed it since it was examined.
+ */
+enum status lmdb_file_mend(int fd, const char *path, const struct lmdb_file *file,
+			   struct error *err);
+
+/* CORRUPT: the words for a torn file that may not be mended, since events would be lost. */
+enum status lmdb_file_torn(const char *path, struct error *err);
 
 /*
  * The number of the last transaction that was committed to it. As lmdb_file_examine(), and with

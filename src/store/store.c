@@ -316,6 +316,16 @@ static enum status exists_already(const struct store *store, struct error *err)
 			  store_path(store));
 }
 
+/* There is a head file, but no log that it could be of. */
+static enum status log_is_gone(const struct store *store, enum status status, struct error *err)
+{
+	(void)error_set(err, status,
+			"%s held a store of %" PRIu64 " events whose log is gone (evidence: %s)",
+			store_path(store), store->evidence.head.record.size,
+			buf_str(&store->evidence.head.path));
+	return error_hint(err, status, "restore the log from a copy, or use another directory");
+}
+
 /* A log without an event is one whose init never finished, unless something was acknowledged. */
 static enum status check_unused(struct store *store, struct error *err)
 {
@@ -329,12 +339,7 @@ static enum status check_unused(struct store *store, struct error *err)
 	status = evidence_read(&store->evidence, NULL, err);
 	if (status || !store->evidence.head.usable)
 		return status;
-	(void)error_set(err, STATUS_CONFLICT,
-			"%s held a store of %" PRIu64 " events whose log is gone (evidence: %s)",
-			store_path(store), store->evidence.head.record.size,
-			buf_str(&store->evidence.head.path));
-	return error_hint(err, STATUS_CONFLICT,
-			  "restore the log from a copy, or use another directory");
+	return log_is_gone(store, STATUS_CONFLICT, err);
 }
 
 static enum status create_log(struct store *store, struct error *err)
@@ -401,6 +406,37 @@ struct evlog_lmdb_options store_reading(const char *store_path)
 					    .no_lock = !may_lock_readers(buf_str(&dir)) };
 }
 
+/*
+ * A commit that a crash tore was never acknowledged, and is taken back. But a page that decayed
+ * since looks the same: the head file tells them apart, and is asked only then.
+ */
+static enum status open_whole(struct store *store, struct evlog_lmdb_options options,
+			      struct error *err)
+{
+	const char *dir = buf_str(&store->log_dir);
+	struct error why = ERROR_INIT;
+	enum status status;
+
+	options.events_known = UINT64_MAX;
+	status = evlog_lmdb_open(dir, options, &store->log, &why);
+	if (status == STATUS_CORRUPT || status == STATUS_NO_STORE) {
+		enum status read = evidence_read(&store->evidence, NULL, err);
+		const struct evidence_file *head = &store->evidence.head;
+
+		if (read)
+			return read;
+		if (status == STATUS_NO_STORE && head->usable)
+			return log_is_gone(store, STATUS_CORRUPT, err);
+		if (status == STATUS_CORRUPT) {
+			options.events_known = head->usable ? head->record.size : 0;
+			status = evlog_lmdb_open(dir, options, &store->log, &why);
+		}
+	}
+	if (status && err)
+		*err = why;
+	return status;
+}
+
 static enum status open_log(struct store *store, bool read_only, struct error *err)
 {
 	const char *dir = buf_str(&store->log_dir);
@@ -419,7 +455,7 @@ static enum status open_log(struct store *store, bool read_only, struct error *e
 	options.no_lock = options.read_only && !may_lock_readers(dir);
 	if (options.no_lock)
 		(void)lmdb_file_transaction(buf_str(&data), &store->unlocked_at, NULL);
-	return evlog_lmdb_open(dir, options, &store->log, err);
+	return open_whole(store, options, err);
 }
 
 /* No event: an init that never finished, or a log that lost them all. */

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -652,12 +653,81 @@ static void a_crash_leaves_all_old_or_all_new(void **state)
 
 #endif
 
+/* Temporary files that a crash left go; one that is being written, and other files, stay. */
+static void stale_temporary_files_are_removed(void **state)
+{
+	static const char *const names[] = { ".a.key.0123456789abcdef.tmp",
+					     ".a.fedcba9876543210.tmp",
+					     ".busy.0000000000000000.tmp",
+					     ".a.0123456789abcde.tmp", /* a digit short */
+					     ".a.0123456789abcdeX.tmp",
+					     "a.0123456789abcdef.tmp",
+					     ".0123456789abcdef.tmp",
+					     ".a.0123456789abcdef.tmp.old",
+					     "plain" };
+	enum { STALE = 2, BUSY = 2, NAMES = sizeof(names) / sizeof(names[0]) };
+	char path[SCRATCH_PATH_MAX];
+	size_t count = 99;
+	int busy AUTO_FD = -1;
+
+	for (size_t i = 0; i < NAMES; i++) {
+		int fd = open(scratch_path(state, names[i], path), O_WRONLY | O_CREAT | O_CLOEXEC,
+			      0600);
+
+		assert_true(fd >= 0);
+		if (i == BUSY)
+			busy = fd;
+		else
+			assert_int_equal(close(fd), 0);
+		assert_int_equal(fs_is_staged(names[i]), i <= BUSY);
+	}
+	assert_int_equal(flock(busy, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(fs_remove_stale(*state, true, &count, NULL), STATUS_OK);
+	assert_int_equal(count, STALE);
+	assert_true(fs_exists(scratch_path(state, names[0], path)));
+	assert_int_equal(fs_remove_stale(*state, false, &count, NULL), STATUS_OK);
+	assert_int_equal(count, STALE);
+	for (size_t i = 0; i < NAMES; i++)
+		assert_int_equal(fs_exists(scratch_path(state, names[i], path)), i >= STALE);
+	assert_int_equal(fs_remove_stale(*state, false, &count, NULL), STATUS_OK);
+	assert_int_equal(count, 0);
+	assert_int_equal(fs_remove_stale("/nonexistent", false, &count, NULL), STATUS_OK);
+	assert_int_equal(count, 0);
+}
+
+/* What fs_write_durable() has open is locked: a crash in the middle leaves a name of that form. */
+static void a_crash_leaves_a_stale_file(void **state)
+{
+	char path[SCRATCH_PATH_MAX];
+	size_t count = 99;
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child) {
+		(void)setenv("PROVENV_FAULT", "fs.rename:crash", 1);
+		(void)fs_write_durable(scratch_path(state, "file", path), 0600, slice_str("x"),
+				       NULL);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+#ifdef PROVENV_TEST_HOOKS
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(fs_remove_stale(*state, false, &count, NULL), STATUS_OK);
+	assert_int_equal(count, 1);
+#else
+	(void)count;
+#endif
+}
+
 #define SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_setup, scratch_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCRATCH(reads_whole_files),
+		SCRATCH(stale_temporary_files_are_removed),
+		SCRATCH(a_crash_leaves_a_stale_file),
 		SCRATCH(refuses_what_is_too_large),
 		SCRATCH(files_that_lie_about_their_size_are_bounded),
 		SCRATCH(absence_is_told_apart),

@@ -43,7 +43,8 @@ enum {
 	FILE_BYTES_MAX = 64 * 1024 * 1024,
 };
 
-static const struct evlog_lmdb_options plain = { .create = false };
+/* The events are known to have been there: nothing is taken back. */
+static const struct evlog_lmdb_options plain = { .events_known = EVENTS };
 
 /* A log of EVENTS events in the scratch directory; its data file in @ret. */
 static void make_log(void **state, struct buf *ret)
@@ -96,15 +97,8 @@ static int open_and_read(const struct child *child, const void *context)
 static void test_truncated(void **state)
 {
 	struct buf data AUTO(buf_release) = BUF_INIT;
-	const size_t lengths[] = { 0,
-				   1,
-				   100,
-				   PAGE_BYTES - 1,
-				   PAGE_BYTES,
-				   PAGE_BYTES + 100,
-				   TWO_PAGES - 1,
-				   TWO_PAGES,
-				   THREE_PAGES };
+	const size_t lengths[] = { 100,           PAGE_BYTES - 1, PAGE_BYTES, PAGE_BYTES + 100,
+				   TWO_PAGES - 1, TWO_PAGES,      THREE_PAGES };
 
 	make_log(state, &data);
 	assert_int_equal(child_run(open_and_read, *state), STATUS_OK);
@@ -117,6 +111,9 @@ static void test_truncated(void **state)
 		put_data(state, data.data, data.len - cut);
 		assert_int_equal(child_run(open_and_read, *state), STATUS_CORRUPT);
 	}
+	/* So it looks as well when its creation was cut short: the store knows (test_store.c). */
+	put_data(state, data.data, 0);
+	assert_int_equal(child_run(open_and_read, *state), STATUS_NO_STORE);
 	put_data(state, data.data, data.len);
 	assert_int_equal(child_run(open_and_read, *state), STATUS_OK);
 }
@@ -231,8 +228,10 @@ static void test_examine(void **state)
 {
 	struct buf data AUTO(buf_release) = BUF_INIT;
 	char path[SCRATCH_PATH_MAX];
+	struct lmdb_file file;
 	struct stat info;
 	bool exists = false;
+	int fd AUTO_FD = -1;
 
 	make_log(state, &data);
 	(void)scratch_path(state, "data.mdb", path);
@@ -240,9 +239,12 @@ static void test_examine(void **state)
 	assert_true(exists);
 	assert_int_equal(info.st_size, data.len);
 	assert_int_equal(info.st_mode & 0777, 0600);
-	assert_int_equal(lmdb_file_examine(path, NULL), STATUS_OK);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(lmdb_file_examine(fd, path, &file, NULL), STATUS_OK);
+	assert_int_equal(file.condition, LMDB_FILE_SOUND);
 	assert_int_equal(truncate(path, (off_t)data.len - PAGE_BYTES), 0);
-	assert_int_equal(lmdb_file_examine(path, NULL), STATUS_CORRUPT);
+	assert_int_equal(lmdb_file_examine(fd, path, &file, NULL), STATUS_CORRUPT);
 }
 
 /* What a reader without a lock asks when it met damage. */

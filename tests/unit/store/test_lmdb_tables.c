@@ -102,7 +102,9 @@ static void test_unfinished(void **state)
 	assert_int_equal(try_tables(state, plain, NULL), STATUS_OK);
 	/* Even earlier: an empty file. It may have been a log, so only creating accepts it. */
 	assert_int_equal(truncate(scratch_path(state, "data.mdb", path), 0), 0);
-	assert_int_equal(try_tables(state, plain, NULL), STATUS_CORRUPT);
+	assert_int_equal(try_tables(state, plain, NULL), STATUS_NO_STORE);
+	assert_int_equal(try_tables(state, (struct evlog_lmdb_options){ .read_only = true }, NULL),
+			 STATUS_CORRUPT);
 	assert_int_equal(try_tables(state, create, NULL), STATUS_OK);
 	assert_int_equal(try_tables(state, plain, NULL), STATUS_OK);
 }
@@ -119,24 +121,39 @@ static void put_meta(void **state, const char *name, const void *data, size_t le
 	assert_int_equal(raw_put(*state, "meta", raw_val(key.data, key.len), &value), 0);
 }
 
+/* The same, by a transaction whose id is noted, in the one before: the last was @txn. */
+static void put_noted(void **state, uint64_t *txn, const char *name, const void *data, size_t len)
+{
+	uint8_t note[8];
+
+	store_u64be(note, *txn + 2);
+	put_meta(state, "txn", note, sizeof(note));
+	put_meta(state, name, data, len);
+	*txn += 2;
+}
+
 static void test_formats(void **state)
 {
 	struct error err = ERROR_INIT;
 	uint8_t format[4];
+	uint8_t note[8];
+	uint64_t txn = 1;
 
 	assert_int_equal(try_tables(state, create, NULL), STATUS_OK);
 	store_u32be(format, 2);
-	put_meta(state, "format", format, 4);
+	put_noted(state, &txn, "format", format, 4);
 	assert_int_equal(try_tables(state, plain, &err), STATUS_NEWER);
 	assert_non_null(strstr(err.text, "format 2"));
 	store_u32be(format, 0);
-	put_meta(state, "format", format, 4);
+	put_noted(state, &txn, "format", format, 4);
 	assert_int_equal(try_tables(state, plain, NULL), STATUS_CORRUPT);
-	put_meta(state, "format", format, 3);
+	put_noted(state, &txn, "format", format, 3);
 	assert_int_equal(try_tables(state, plain, NULL), STATUS_CORRUPT);
 	store_u32be(format, 1);
-	put_meta(state, "format", format, 4);
+	put_noted(state, &txn, "format", format, 4);
 	assert_int_equal(try_tables(state, plain, NULL), STATUS_OK);
+	store_u64be(note, txn + 2);
+	put_meta(state, "txn", note, sizeof(note));
 	assert_int_equal(raw_put(*state, "meta", raw_val((char[]){ "format" }, 6), NULL), 0);
 	assert_int_equal(try_tables(state, plain, NULL), STATUS_CORRUPT);
 }
