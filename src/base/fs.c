@@ -45,10 +45,20 @@ bool fs_raw_fault(const char *point)
 	return fault != 0;
 }
 
+bool fs_raw_no_path(const char *path)
+{
+	if (*path)
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
 int fs_raw_open(int dir_fd, const char *path, int flags, mode_t mode)
 {
 	int fd;
 
+	if (fs_raw_no_path(path))
+		return -1;
 	do {
 		fd = fs_raw_fault("fs.open") ? -1 : openat(dir_fd, path, flags | O_CLOEXEC, mode);
 	} while (fd < 0 && errno == EINTR);
@@ -389,6 +399,8 @@ static enum status write_durable(const char *path, mode_t mode, struct slice con
 
 	if (status)
 		return status;
+	if (fs_raw_no_path(path))
+		return error_no_memory(err);
 	if (*name == '\0')
 		return error_set(err, STATUS_USAGE, "\"%s\" does not name a file", path);
 	/* Opened before anything is written: what cannot be synced afterwards is not begun. */

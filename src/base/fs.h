@@ -2,6 +2,8 @@
  * Files. Durable writes, whole reads with a bound, directories; each call passes a fault point
  * named "fs.<call>" so that tests can make the n-th one fail.
  *
+ * An empty path is what a buffer holds that ran out of memory: NO_MEMORY, whoever gets it.
+ *
  * LMDB and SQLite do their own I/O; everything else goes through here.
  */
 #ifndef PROVENV_BASE_FS_H

@@ -18,6 +18,11 @@ bool fs_raw_fault(const char *point);
 int fs_raw_open(int dir_fd, const char *path, int flags, mode_t mode);
 /* As fsync(). */
 int fs_raw_sync(int fd);
+/*
+ * What a buffer holds that ran out of memory while a path was put together in it. Then errno is
+ * ENOMEM: it must not look like a file that is not there.
+ */
+bool fs_raw_no_path(const char *path);
 /* As unlinkat(). */
 int fs_raw_unlink(int dir_fd, const char *path, int flags);
 

@@ -67,6 +67,8 @@ enum status fs_make_dirs(const char *path, mode_t mode, struct error *err)
 	struct buf part AUTO(buf_release) = BUF_INIT;
 	const char *at = path;
 
+	if (fs_raw_no_path(path))
+		return error_no_memory(err);
 	while (*at) {
 		size_t slashes = strspn(at, "/");
 		size_t len = strcspn(at + slashes, "/");
@@ -90,6 +92,8 @@ enum status fs_rename(const char *from, const char *to, struct error *err)
 	struct buf parent AUTO(buf_release) = BUF_INIT;
 	enum status status;
 
+	if (fs_raw_no_path(from) || fs_raw_no_path(to))
+		return error_no_memory(err);
 	if (fs_raw_fault("fs.rename") || rename(from, to)) {
 		int code = errno;
 
@@ -103,6 +107,8 @@ enum status fs_rename(const char *from, const char *to, struct error *err)
 
 enum status fs_remove(const char *path, struct error *err)
 {
+	if (fs_raw_no_path(path))
+		return error_no_memory(err);
 	if (fs_raw_unlink(AT_FDCWD, path, 0) && errno != ENOENT)
 		return error_errno(err, STATUS_IO, errno, "cannot remove %s", path);
 	return STATUS_OK;
@@ -215,7 +221,8 @@ static bool is_dot_or_dots(const char *name)
 enum status fs_remove_tree(const char *path, struct error *err)
 {
 	struct tree tree AUTO(tree_release) = { 0 };
-	enum status status = tree_visit(&tree, path, err);
+	enum status status =
+		fs_raw_no_path(path) ? error_no_memory(err) : tree_visit(&tree, path, err);
 
 	while (!status && tree.depth > 0) {
 		struct dirent *entry;
@@ -249,9 +256,10 @@ enum status fs_list(const char *path,
 {
 	struct dirent **entries = NULL;
 	enum status status = STATUS_OK;
-	int count =
-		fs_raw_fault("fs.open") ? -1 : scandir(path, &entries, keep_entry, compare_entries);
+	int count = -1;
 
+	if (!fs_raw_no_path(path) && !fs_raw_fault("fs.open"))
+		count = scandir(path, &entries, keep_entry, compare_entries);
 	if (count < 0)
 		return fs_failed(err, errno, "list", path);
 	for (int i = 0; i < count; i++) {

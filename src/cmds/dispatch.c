@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,6 +77,20 @@ static void append_error(struct buf *out, enum status status, const struct error
 	}
 }
 
+/* There is no memory even to say what failed: it is that. */
+static void report_no_memory(enum status status, bool json)
+{
+	char text[160];
+	int len = snprintf(text, sizeof(text),
+			   json ? "{\"schema\":\"provenv/error/v1\",\"code\":%d,\"status\":\"%s\","
+				  "\"message\":\"out of memory\",\"hint\":null}\n"
+				: "provenv: out of memory\n",
+			   status_exit_code(status), status_name(status));
+
+	if (len > 0)
+		(void)process_write(STDERR_FILENO, slice_of(text, (size_t)len));
+}
+
 /* Write the failure to stderr, where no failure can be reported any more; returns its exit code. */
 static int report(enum status status, const struct error *error, bool json)
 {
@@ -85,7 +100,10 @@ static int report(enum status status, const struct error *error, bool json)
 		append_error_json(&text, status, error);
 	else
 		append_error(&text, status, error);
-	(void)process_write(STDERR_FILENO, buf_slice(&text));
+	if (text.failed)
+		report_no_memory(status, json);
+	else
+		(void)process_write(STDERR_FILENO, buf_slice(&text));
 	return status_exit_code(status);
 }
 

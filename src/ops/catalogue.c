@@ -25,6 +25,7 @@
 #include "base/text.h"
 #include "ops/catalogue_table.h"
 #include "ops/envelope.h"
+#include "ops/json_read.h"
 #include "ops/langmap.h"
 #include "ops/value_check.h"
 #include "store/event.h"
@@ -105,10 +106,13 @@ static enum status real_text(const struct reading *reading, enum event_field fie
 	size_t len = json_dumpb(real, text, sizeof(text),
 				JSON_ENCODE_ANY | JSON_REAL_PRECISION(REAL_DIGITS));
 	AUTO(json_cleanup) json_t *again = NULL;
+	bool no_memory = false;
 	enum status status;
 
 	if (len > 0 && len <= sizeof(text) && text_is_decimal(slice_of(text, len)))
-		again = json_loadb(text, len, JSON_DECODE_ANY, NULL);
+		again = json_read(slice_of(text, len), JSON_DECODE_ANY, NULL, &no_memory);
+	if (no_memory)
+		return error_no_memory(reading->err);
 	if (again && json_real_value(again) == json_real_value(real))
 		return keep(reading, slice_of(text, len), ret);
 	status = wrong(reading, field, "a number with more than 15 digits, or with an exponent");
@@ -607,8 +611,6 @@ static enum status malformed(const json_error_t *why, struct error *err)
 	AUTO(buf_release) struct buf text = BUF_INIT;
 	enum json_error_code code = json_error_code(why);
 
-	if (code == json_error_out_of_memory)
-		return error_no_memory(err);
 	text_append_printable(&text, slice_str(why->text));
 	(void)error_set(err, STATUS_USAGE, "not a catalogue: line %d, column %d: %s", why->line,
 			why->column, buf_str(&text));
@@ -624,10 +626,12 @@ enum status catalogue_parse(struct arena *arena, struct slice json, struct catal
 	struct catalogue catalogue = { .category_count = 0 };
 	struct reading file = { .arena = arena, .err = err };
 	json_error_t why;
+	bool no_memory;
 	enum status status;
 
-	root = json_loadb(json.len ? (const char *)json.data : "", json.len, JSON_REJECT_DUPLICATES,
-			  &why);
+	root = json_read(json, JSON_REJECT_DUPLICATES, &why, &no_memory);
+	if (no_memory)
+		return error_no_memory(err);
 	if (!root)
 		return malformed(&why, err);
 	file.object = root;

@@ -82,9 +82,11 @@ static enum status ask(struct writing *writing, struct slice name, struct error 
 {
 	struct session *session = writing->session;
 	const struct session_options *options = session->options;
-	const char *text = session_str(session, name);
+	const char *text = arena_str(&session->arena, name);
 	char question[256];
 
+	if (!text)
+		return error_no_memory(err);
 	(void)snprintf(question, sizeof(question),
 		       "'%s' is protected. Type its name to go on: ", text);
 	if (!options->ask || !options->ask(options->ask_context, question, text))

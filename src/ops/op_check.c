@@ -25,16 +25,17 @@ static enum status add(struct problems *problems, struct slice key, const char *
 		       const char *hint, struct error *err)
 {
 	struct arena *arena = &problems->session->arena;
+	struct problem problem = {
+		.key = key,
+		.text = arena_str(arena, slice_str(text)),
+		.hint = arena_str(arena, slice_str(hint)),
+	};
 
 	problems->items =
 		arena_grow(arena, problems->items, problems->count, sizeof(*problems->items));
-	if (!problems->items)
+	if (!problems->items || !problem.text || !problem.hint)
 		return error_no_memory(err);
-	problems->items[problems->count++] = (struct problem){
-		.key = key,
-		.text = session_str(problems->session, slice_str(text)),
-		.hint = session_str(problems->session, slice_str(hint)),
-	};
+	problems->items[problems->count++] = problem;
 	return STATUS_OK;
 }
 

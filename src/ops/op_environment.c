@@ -273,6 +273,7 @@ enum status decide_environment_lock(struct session *session, const void *args, s
 	struct environment environment;
 	struct payload *payload = NULL;
 	char until[64] = "locked", when[32];
+	const char *text;
 	uint64_t until_ms = wanted->until_ms;
 	enum status status = session_find_environment(session, wanted->name, &environment, err);
 
@@ -289,8 +290,11 @@ enum status decide_environment_lock(struct session *session, const void *args, s
 		text_from_time_ms(until_ms, when);
 		(void)snprintf(until, sizeof(until), "locked until %s", when);
 	}
-	return note(plan, PLAN_CHANGED, environment.name, environment.locked ? "locked" : "",
-		    session_str(session, slice_str(until)), err);
+	text = arena_str(&session->arena, slice_str(until));
+	if (!text)
+		return error_no_memory(err);
+	return note(plan, PLAN_CHANGED, environment.name, environment.locked ? "locked" : "", text,
+		    err);
 }
 
 enum status decide_environment_unlock(struct session *session, const void *args, struct plan *plan,

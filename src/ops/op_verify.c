@@ -231,7 +231,8 @@ static enum status check_secret(struct verifying *verifying, const struct event 
 	memcpy(value.command_id, event->command_id, COMMAND_ID_BYTES);
 	status = secrets_open(verifying->session, &variable, &value, &opened, &why);
 	result->secrets_checked += status == STATUS_OK;
-	if (status == STATUS_NO_MEMORY || status == STATUS_WRONG_KEY) {
+	/* That it could not be looked at is no verdict on it. */
+	if (status == STATUS_NO_MEMORY || status == STATUS_WRONG_KEY || status == STATUS_IO) {
 		if (verifying->err)
 			*verifying->err = why;
 		return status;

@@ -10,8 +10,6 @@
 
 #include <assert.h>
 #include <jansson.h>
-#include <malloc.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +24,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "ops/json_read.h"
 #include "ops/pattern.h"
 #include "ops/value_rules.h"
 #include "store/event.h"
@@ -223,19 +222,6 @@ static enum status check_path(const struct judged *check)
 	return refuse_form(check, "is not a path: one line, not empty");
 }
 
-/* free(), for a library that may have held a secret. */
-static void wipe_and_free(void *memory)
-{
-	if (memory)
-		explicit_bzero(memory, malloc_usable_size(memory));
-	free(memory);
-}
-
-static void wipe_what_jansson_frees(void)
-{
-	json_set_alloc_funcs(malloc, wipe_and_free);
-}
-
 static void json_cleanup(json_t **json)
 {
 	json_decref(*json);
@@ -243,20 +229,18 @@ static void json_cleanup(json_t **json)
 
 static enum status check_json(const struct judged *check)
 {
-	static pthread_once_t wiping = PTHREAD_ONCE_INIT;
-	const char *bytes = check->value.len ? (const char *)check->value.data : "";
 	AUTO(buf_release) struct buf text = BUF_INIT;
 	AUTO(json_cleanup) json_t *json = NULL;
 	json_error_t why;
+	bool no_memory;
 
-	(void)pthread_once(&wiping, wipe_what_jansson_frees);
-	json = json_loadb(bytes, check->value.len,
-			  JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL |
-				  JSON_ALLOW_NUL,
-			  &why);
+	json = json_read(check->value,
+			 JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL |
+				 JSON_ALLOW_NUL,
+			 &why, &no_memory);
 	if (json)
 		return STATUS_OK;
-	if (json_error_code(&why) == json_error_out_of_memory)
+	if (no_memory)
 		return error_no_memory(check->err);
 	buf_printf(&text, "is not JSON: line %d, column %d", why.line, why.column);
 	if (!check->masked) {

@@ -40,20 +40,25 @@ static void catchup_release(struct catchup *catchup)
 	arena_release(&catchup->arena);
 }
 
-/* Over all that the position says, so that a damaged one is not believed. */
-static void position_check(const struct position *position, uint8_t ret[HASH_BYTES])
+/*
+ * Over all that the position says, so that a damaged one is not believed, and over the file that it
+ * was written for: a write-ahead log beside another file is not.
+ */
+static void position_check(const struct db *db, const struct position *position,
+			   uint8_t ret[HASH_BYTES])
 {
-	uint8_t bytes[8 + LOG_ID_BYTES + 8 + HASH_BYTES];
+	uint8_t bytes[8 + LOG_ID_BYTES + 8 + HASH_BYTES + 4];
 
 	store_u64be(bytes, position->schema_version);
 	memcpy(bytes + 8, position->log_id, LOG_ID_BYTES);
 	store_u64be(bytes + 8 + LOG_ID_BYTES, position->seq);
 	memcpy(bytes + 16 + LOG_ID_BYTES, position->leaf_hash, HASH_BYTES);
+	store_u32be(bytes + 16 + LOG_ID_BYTES + HASH_BYTES, db_file_id(db));
 	(void)crypto_generichash(ret, HASH_BYTES, bytes, sizeof(bytes), NULL, 0);
 }
 
 /* The row that the statement stands on. False when it is not what position_write() writes. */
-static bool take_position(sqlite3_stmt *stmt, struct position *ret)
+static bool take_position(const struct db *db, sqlite3_stmt *stmt, struct position *ret)
 {
 	uint8_t check[HASH_BYTES];
 
@@ -65,7 +70,7 @@ static bool take_position(sqlite3_stmt *stmt, struct position *ret)
 	ret->seq = (uint64_t)sqlite3_column_int64(stmt, 2);
 	memcpy(ret->log_id, sqlite3_column_blob(stmt, 1), LOG_ID_BYTES);
 	memcpy(ret->leaf_hash, sqlite3_column_blob(stmt, 3), HASH_BYTES);
-	position_check(ret, check);
+	position_check(db, ret, check);
 	return memcmp(check, sqlite3_column_blob(stmt, 4), HASH_BYTES) == 0;
 }
 
@@ -85,7 +90,7 @@ enum status position_read(struct db *db, struct position *ret, struct error *err
 		status = error_set(err, STATUS_NOT_FOUND, "state database: no position");
 	else if (code != SQLITE_ROW)
 		status = db_error(db, code, "read the position", err);
-	else if (!take_position(stmt, &position))
+	else if (!take_position(db, stmt, &position))
 		status = db_refuse(db, "its position is damaged", err);
 	else
 		*ret = position;
@@ -103,7 +108,7 @@ enum status position_write(struct db *db, const struct position *position, struc
 
 	if (status)
 		return status;
-	position_check(position, check);
+	position_check(db, position, check);
 	code = sqlite3_bind_int64(stmt, 1, (int64_t)position->schema_version);
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_blob(stmt, 2, position->log_id, LOG_ID_BYTES, SQLITE_STATIC);

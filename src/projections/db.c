@@ -4,6 +4,11 @@
 #include "projections/db.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +16,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/rng.h"
+#include "projections/page_check.h"
 
 #include "base/banned.h"
 
@@ -23,13 +30,44 @@ struct db {
 	sqlite3 *handle;
 	enum db_mode mode;
 	bool damaged;
+	uint32_t file_id;
+	sqlite3_stmt *rollback; /* made before it is needed, which may be for want of memory */
 	sqlite3_stmt *statements[DB_SLOTS];
 };
+
+/* The errno of the last call that failed on one of its files; 0 when none did. */
+static int file_errno(const struct db *db, int which)
+{
+	sqlite3_file *file = NULL;
+	int number = 0;
+
+	if (db->handle &&
+	    sqlite3_file_control(db->handle, "main", which, (void *)&file) == SQLITE_OK && file &&
+	    file->pMethods)
+		(void)file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number);
+	return number;
+}
+
+/* SQLite calls a page malformed that it could not read. */
+static int errno_behind_damage(const struct db *db, int code)
+{
+	int number;
+
+	if ((code & 0xff) != SQLITE_CORRUPT)
+		return 0;
+	number = file_errno(db, SQLITE_FCNTL_FILE_POINTER);
+	return number ? number : file_errno(db, SQLITE_FCNTL_JOURNAL_POINTER);
+}
 
 enum status db_error(struct db *db, int code, const char *what, struct error *err)
 {
 	const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
+	int number = errno_behind_damage(db, code);
 
+	if (number)
+		return error_errno(err, STATUS_IO, number, "state database: cannot %s", what);
+	if (code == SQLITE_IOERR_DATA) /* page_check.h */
+		return db_refuse(db, "a page is not what was written", err);
 	switch (code & 0xff) {
 	case SQLITE_NOMEM:
 		return error_no_memory(err);
@@ -61,8 +99,10 @@ enum status db_refuse(struct db *db, const char *what, struct error *err)
 
 void db_rollback(struct db *db)
 {
-	if (db && !sqlite3_get_autocommit(db->handle))
-		(void)sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	if (!db || sqlite3_get_autocommit(db->handle))
+		return;
+	(void)sqlite3_step(db->rollback);
+	(void)sqlite3_reset(db->rollback);
 }
 
 enum status db_exec(struct db *db, const char *sql, struct error *err)
@@ -89,8 +129,30 @@ static int shorten_wal(void *context, sqlite3 *handle, const char *name, int fra
 	return SQLITE_OK;
 }
 
+/* A new file gets checksums and an id of its own. */
+static enum status mark_file(struct db *db, struct error *err)
+{
+	char sql[64];
+
+	if (page_check_reserve(db->handle) != SQLITE_OK)
+		return error_set(err, STATUS_IO, "state database: no room for checksums");
+	rng_bytes(&db->file_id, sizeof(db->file_id));
+	db->file_id >>= 1; /* SQLite takes a signed number */
+	(void)snprintf(sql, sizeof(sql), "PRAGMA application_id = %" PRIu32, db->file_id);
+	return db_exec(db, sql, err);
+}
+
+static enum status read_file_id(struct db *db, struct error *err)
+{
+	int code = page_check_file_id(db->handle, &db->file_id);
+
+	return code == SQLITE_OK ? STATUS_OK : db_error(db, code, "read the file", err);
+}
+
 static enum status configure(struct db *db, enum db_mode mode, struct error *err)
 {
+	enum status status;
+
 	sqlite3_extended_result_codes(db->handle, 1);
 	sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
 	/* The file may come from anywhere: no schema of it may run code of ours. */
@@ -100,18 +162,21 @@ static enum status configure(struct db *db, enum db_mode mode, struct error *err
 		sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		sqlite3_wal_hook(db->handle, shorten_wal, NULL);
 		/* Room for the last pages of thousands of keys, for a process that asks often. */
-		return db_exec(db, "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000", err);
+		status = db_exec(db, "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000", err);
+		return status ? status : read_file_id(db, err);
 	}
 	/*
 	 * The journal stays, and in a file: a command that breaks a rule is rolled back from it,
 	 * and a large command would fill the memory. It costs little, as a new file has no old
 	 * content.
 	 */
-	if (mode == DB_BUILD)
-		return db_exec(db,
-			       "PRAGMA synchronous = OFF; PRAGMA cache_size = -24000;"
-			       "PRAGMA locking_mode = EXCLUSIVE",
-			       err);
+	if (mode == DB_BUILD) {
+		status = db_exec(db,
+				 "PRAGMA synchronous = OFF; PRAGMA cache_size = -24000;"
+				 "PRAGMA locking_mode = EXCLUSIVE",
+				 err);
+		return status ? status : mark_file(db, err);
+	}
 	return STATUS_OK;
 }
 
@@ -140,18 +205,24 @@ enum status db_open(const char *path, enum db_mode mode, struct db **ret, struct
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
 	AUTO(buf_release) struct buf resolved = BUF_INIT;
 	struct db *db = calloc(1, sizeof(*db));
+	const char *vfs = page_check_vfs();
 	enum status status;
 	int code;
 
-	if (!db)
+	if (!db || !vfs) {
+		free(db);
 		return error_no_memory(err);
+	}
 	db->mode = mode;
 	if (mode != DB_SHARED)
 		flags |= SQLITE_OPEN_CREATE;
 	resolve_directory(mode == DB_MEMORY ? ":memory:" : path, &resolved);
 	status = buf_status(&resolved, err);
 	if (!status) {
-		code = sqlite3_open_v2(buf_str(&resolved), &db->handle, flags, NULL);
+		code = sqlite3_open_v2(buf_str(&resolved), &db->handle, flags, vfs);
+		if (code == SQLITE_OK)
+			code = sqlite3_prepare_v3(db->handle, "ROLLBACK", -1,
+						  SQLITE_PREPARE_PERSISTENT, &db->rollback, NULL);
 		status = code == SQLITE_OK ? configure(db, mode, err)
 					   : db_error(db, code, "open the file", err);
 	}
@@ -169,8 +240,14 @@ void db_close(struct db *db)
 		return;
 	for (size_t i = 0; i < DB_SLOTS; i++)
 		sqlite3_finalize(db->statements[i]);
+	sqlite3_finalize(db->rollback);
 	sqlite3_close(db->handle);
 	free(db);
+}
+
+uint32_t db_file_id(const struct db *db)
+{
+	return db->file_id;
 }
 
 sqlite3 *db_handle(struct db *db)

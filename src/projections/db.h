@@ -9,6 +9,7 @@
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -26,6 +27,12 @@ enum status db_open(const char *path, enum db_mode mode, struct db **ret, struct
 void db_close(struct db *db);
 
 sqlite3 *db_handle(struct db *db);
+
+/*
+ * A number drawn when the file was built, read from the file itself: a write-ahead log that lies
+ * beside another file than the one it was written for is known by it. 0 without a file.
+ */
+uint32_t db_file_id(const struct db *db);
 
 /* Run SQL that returns no rows. */
 enum status db_exec(struct db *db, const char *sql, struct error *err);

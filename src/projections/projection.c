@@ -527,7 +527,11 @@ enum status projection_refresh(struct projection *projection, struct error *err)
 
 	projection_pause(projection);
 	status = catch_up(projection, &why, &reason);
-	if (!status && why != REBUILT_NO) {
+	/* That it could not be read does not make it damaged. */
+	if (!status && why != REBUILT_NO &&
+	    (reason.status == STATUS_IO || reason.status == STATUS_NO_MEMORY)) {
+		status = reason.status;
+	} else if (!status && why != REBUILT_NO) {
 		projection->damaged = true;
 		status = error_set(&reason, STATUS_CORRUPT, "state: damaged while in use");
 	}

@@ -78,6 +78,7 @@ static enum status read_file(struct evidence *evidence, struct evidence_file *fi
 
 	file->missing = false;
 	file->usable = false;
+	file->foreign = false;
 	file->noted = false;
 	if (file->path.len == 0)
 		return STATUS_OK;
@@ -89,6 +90,7 @@ static enum status read_file(struct evidence *evidence, struct evidence_file *fi
 	} else if (status) {
 		evidence_note(evidence, "no evidence of lost events: %s", why.text);
 	} else if (log_id && memcmp(file->record.log_id, log_id, LOG_ID_BYTES) != 0) {
+		file->foreign = true;
 		evidence_note(evidence, "no evidence of lost events: %s is of another log",
 			      buf_str(&file->path));
 	} else {
@@ -197,6 +199,28 @@ static enum status compare_file(struct evidence *evidence, struct evidence_file 
 	return STATUS_OK;
 }
 
+/*
+ * A head file of another log: either it was exchanged, or the log was. A checkpoint of this log at
+ * this place tells that it is the head file.
+ */
+static void compare_foreign(struct evidence *evidence, const struct evlog_snapshot *snapshot,
+			    const struct registry *registry)
+{
+	struct evidence_file *head = &evidence->head;
+
+	if (!head->foreign || evidence->checkpoint.usable)
+		return;
+	head->accepted = evidence_accepted(registry, &head->record) != NULL;
+	if (head->accepted)
+		return;
+	evidence->loss = (struct store_loss){ .evidence = EVIDENCE_HEAD,
+					      .size = snapshot->size,
+					      .expected_size = head->record.size,
+					      .diverged = true,
+					      .foreign = true };
+	memcpy(evidence->loss.expected_root, head->record.root, HASH_BYTES);
+}
+
 enum status evidence_compare(struct evidence *evidence, struct evlog_snapshot *snapshot,
 			     const struct registry *registry, struct error *err)
 {
@@ -206,6 +230,8 @@ enum status evidence_compare(struct evidence *evidence, struct evlog_snapshot *s
 	status = compare_file(evidence, &evidence->head, snapshot, registry, err);
 	if (!status)
 		status = compare_file(evidence, &evidence->checkpoint, snapshot, registry, err);
+	if (!status)
+		compare_foreign(evidence, snapshot, registry);
 	return status;
 }
 
@@ -216,7 +242,11 @@ enum status evidence_loss_error(const struct evidence *evidence, struct error *e
 		loss->evidence == EVIDENCE_HEAD ? &evidence->head : &evidence->checkpoint;
 
 	assert(loss->evidence != EVIDENCE_NONE);
-	if (loss->diverged)
+	if (loss->foreign)
+		(void)error_set(err, STATUS_CORRUPT,
+				"this is another log than %s is of: one of them was exchanged",
+				buf_str(&file->path));
+	else if (loss->diverged)
 		(void)error_set(err, STATUS_CORRUPT,
 				"the log's first %" PRIu64
 				" events are not the ones acknowledged before (evidence: %s)",

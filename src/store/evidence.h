@@ -19,6 +19,7 @@ struct evidence_file {
 	enum store_evidence kind;
 	struct buf path; /* empty: nobody knows where it would be */
 	bool missing;    /* no such file */
+	bool foreign;    /* record is of another log */
 	bool usable;     /* record is of this log */
 	bool noted;      /* neither of both: the note says why */
 	bool behind;     /* missing, or of fewer events than the log holds */

@@ -37,6 +37,8 @@
 enum {
 	/* A snapshot may catch LMDB between two commits (snapshot_open()); so often is damage. */
 	SNAPSHOT_ATTEMPTS = 16,
+	/* What LMDB takes in a page for a row with such a key, and less than it really takes. */
+	ROW_BYTES_MIN = 16,
 	/* A transaction is run again after EINTR and after the map has grown. */
 	APPEND_ATTEMPTS = 64,
 };
@@ -58,6 +60,19 @@ static enum status torn_meta(const struct lmdb_log *log, uint64_t noted, uint64_
 	return error_hint(err, STATUS_CORRUPT, "restore the log from a copy, or salvage it");
 }
 
+/* More events than the pages of the file can hold: what came from a damaged page is no number to
+ * count on, or to allocate by. */
+static bool too_many(MDB_cursor *cursor, uint64_t seq)
+{
+	MDB_env *env = mdb_txn_env(mdb_cursor_txn(cursor));
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	if (mdb_env_info(env, &info) || mdb_env_stat(env, &stat))
+		return true;
+	return seq / (stat.ms_psize / ROW_BYTES_MIN) > info.me_last_pgno;
+}
+
 /* The greatest number in the events table; 0 when it is empty. */
 static int read_last_seq(MDB_cursor *cursor, uint64_t *ret)
 {
@@ -70,7 +85,8 @@ static int read_last_seq(MDB_cursor *cursor, uint64_t *ret)
 	}
 	if (code)
 		return code;
-	if (key.mv_size != LMDB_SEQ_BYTES || load_u64be(key.mv_data) == 0)
+	if (key.mv_size != LMDB_SEQ_BYTES || load_u64be(key.mv_data) == 0 ||
+	    too_many(cursor, load_u64be(key.mv_data)))
 		return MDB_CORRUPTED;
 	*ret = load_u64be(key.mv_data);
 	return 0;

@@ -26,6 +26,11 @@ enum {
 	DATA_FILE_MODE = 0600,
 	/* How long mending waits for others to close the file. */
 	ALONE_WAIT_MS = 5000,
+	/* What LMDB maps of its lock file: a header and a slot of 64 bytes for each of 1024
+	 * readers, up to the end of the page. */
+	LOCK_FILE_BYTES = 68 * 1024,
+	LOCK_FILE_USED_BYTES = 4096, /* of it, by the first 61 readers */
+	BLOCK_BYTES = 512,           /* of st_blocks */
 };
 
 /* --- finding ---------------------------------------------------------------------------------- */
@@ -156,6 +161,38 @@ static enum status examine(const struct lmdb_admission *admission, int lock_fd, 
 	return mend_alone(admission, lock_fd, data_fd, &file, err);
 }
 
+/*
+ * LMDB makes its lock file by a mere change of length, and writes to it through a map. Where the
+ * disk is full that ends the process by SIGBUS, as if a page of the store were damaged: so the file
+ * is given its blocks first, or at least those that nearly all do with. A file system that cannot
+ * give any beforehand has to be taken as it is.
+ *
+ * Closing the file drops the record locks that this process has on it; before LMDB opens the file
+ * there are none.
+ */
+static enum status fill_lock_file(const struct lmdb_admission *admission, struct error *err)
+{
+	static const int wanted[] = { LOCK_FILE_BYTES, LOCK_FILE_USED_BYTES };
+	const char *path = admission->lock_path;
+	int fd AUTO_FD = -1;
+	struct stat info;
+
+	if (admission->options.no_lock)
+		return STATUS_OK;
+	/* Who may not open it is told so by LMDB, which may do without. */
+	if (fs_open(path, O_RDWR | O_CREAT | O_NONBLOCK, DATA_FILE_MODE, &fd, NULL))
+		return STATUS_OK;
+	if (fstat(fd, &info))
+		return error_errno(err, STATUS_IO, errno, "cannot examine %s", path);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		if (info.st_blocks >= wanted[i] / BLOCK_BYTES ||
+		    fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, wanted[i]) == 0 ||
+		    (errno != ENOSPC && errno != EDQUOT))
+			return STATUS_OK;
+	}
+	return error_errno(err, STATUS_IO, errno, "cannot make room for %s", path);
+}
+
 enum status lmdb_admit(const struct lmdb_admission *admission, int *ret_lock_fd, size_t *ret_bytes,
 		       struct error *err)
 {
@@ -169,6 +206,8 @@ enum status lmdb_admit(const struct lmdb_admission *admission, int *ret_lock_fd,
 		status = fs_open(admission->data_path, how | O_NONBLOCK, 0, &data_fd, err);
 	if (!status)
 		status = examine(admission, lock_fd, data_fd, err);
+	if (!status)
+		status = fill_lock_file(admission, err);
 	if (status)
 		return status;
 	if (fstat(data_fd, &info))

@@ -32,7 +32,8 @@ enum status lmdb_admit_find(const struct lmdb_admission *admission, struct stat 
 
 /*
  * Examine the data file, and mend what a crash left of the last write or of the first one. No
- * environment of this process may have it open.
+ * environment of this process may have it open. The lock file has its blocks after, so that LMDB can
+ * write to it through a map.
  *
  * @ret_lock_fd  the shared lock, held until it is closed; -1 where there is none to take: for
  *               reading without locks, or of a directory that may not be opened
@@ -41,6 +42,7 @@ enum status lmdb_admit_find(const struct lmdb_admission *admission, struct stat 
  * NO_STORE  nothing was ever committed, and options.create is not set; CORRUPT for who only reads
  * CORRUPT   as lmdb_file_examine(); empty; torn, where it may not be mended
  * LOCKED    it must be mended, and others have it open
+ * IO        also when the disk is too full even for the lock file
  */
 enum status lmdb_admit(const struct lmdb_admission *admission, int *ret_lock_fd, size_t *ret_bytes,
 		       struct error *err);

@@ -3,7 +3,7 @@
  *
  * Invariants: between lmdb_env_begin() and its end `active` counts the transaction, and the map is
  * replaced only at active = 0; nothing of an environment is touched in another process than its
- * opener's; lock.mdb is never opened but by LMDB, and data.mdb only before LMDB does (closing a
+ * opener's; lock.mdb and data.mdb are opened by us only before LMDB does (lmdb_admit.h; closing a
  * descriptor of a file drops the process's record locks on it).
  */
 #include "store/lmdb_env.h"

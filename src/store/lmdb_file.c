@@ -48,6 +48,12 @@ static enum status check_extent(int fd, const char *path, const struct lmdb_meta
 	return STATUS_OK;
 }
 
+/* After a judgement that left an errno. */
+static enum status unreadable(const char *path, struct error *err)
+{
+	return error_errno(err, STATUS_IO, errno, "cannot read %s", path);
+}
+
 /* One look. *ret_txn: the newest transaction, by which a writer at work is known. */
 static enum status examine_once(int fd, const char *path, struct lmdb_file *ret, uint64_t *ret_txn,
 				struct error *err)
@@ -61,18 +67,24 @@ static enum status examine_once(int fd, const char *path, struct lmdb_file *ret,
 		ret->condition = LMDB_FILE_UNUSED;
 		return STATUS_OK;
 	}
+	if (errno)
+		return unreadable(path, err);
 	status = lmdb_meta_read(fd, path, ret->meta, err);
 	if (status)
 		return status;
 	newest = lmdb_meta_newest(ret->meta);
 	*ret_txn = ret->meta[newest].txn;
 	ret->whole = newest;
-	if (!lmdb_meta_is_sound(fd, &ret->meta[newest], &ret->events) &&
+	if (!lmdb_meta_is_sound(fd, &ret->meta[newest], &ret->events) && !errno &&
 	    lmdb_meta_is_sound(fd, &ret->meta[1 - newest], &ret->events) &&
-	    (ret->meta[1 - newest].txn || !lmdb_meta_is_foreign(fd, &ret->meta[newest]))) {
+	    (ret->meta[1 - newest].txn || !lmdb_meta_is_foreign(fd, &ret->meta[newest])) &&
+	    !errno) {
 		ret->condition = LMDB_FILE_TORN;
 		ret->whole = 1 - newest;
 	}
+	/* A commit that cannot be read was not torn: it is not taken back for that. */
+	if (errno)
+		return unreadable(path, err);
 	return check_extent(fd, path, &ret->meta[ret->whole], err);
 }
 

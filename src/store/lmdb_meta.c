@@ -145,18 +145,29 @@ unsigned lmdb_meta_newest(const struct lmdb_meta meta[LMDB_META_PAGES])
 
 /* --- pages ------------------------------------------------------------------------------------ */
 
+/* All of @want bytes. False, and errno 0: the file ends before them. */
+static bool read_at(int fd, void *ret, size_t want, uint64_t offset)
+{
+	struct error why = ERROR_INIT;
+	size_t len = 0;
+	enum status status = fs_pread(fd, "the log", ret, want, offset, &len, &why);
+
+	errno = status ? why.sys_errno : 0;
+	if (status && !errno)
+		errno = EIO;
+	return !status && len == want;
+}
+
 /* Read a page of nodes. */
 static bool read_page(int fd, const struct lmdb_meta *meta, uint64_t number, struct page *ret)
 {
 	uint16_t lower;
-	size_t len;
 
 	if (number < LMDB_META_PAGES || number > meta->last_page ||
 	    number > INT64_MAX / meta->page_bytes)
 		return false;
-	if (fs_pread(fd, "the log", ret->bytes, meta->page_bytes, number * meta->page_bytes, &len,
-		     NULL) ||
-	    len < meta->page_bytes || load_u64(ret->bytes) != number)
+	if (!read_at(fd, ret->bytes, meta->page_bytes, number * meta->page_bytes) ||
+	    load_u64(ret->bytes) != number)
 		return false;
 	ret->size = meta->page_bytes;
 	ret->flags = load_u16(ret->bytes + PAGE_FLAGS_AT);
@@ -261,7 +272,6 @@ static bool count_listed(int fd, const struct lmdb_meta *meta, const struct node
 {
 	uint8_t bytes[PAGE_NUMBER_BYTES];
 	uint64_t page;
-	size_t len;
 
 	if (!(node->flags & NODE_ELSEWHERE)) {
 		if (node->value.len < PAGE_NUMBER_BYTES)
@@ -271,9 +281,7 @@ static bool count_listed(int fd, const struct lmdb_meta *meta, const struct node
 	}
 	page = load_u64(node->value.data);
 	if (page > meta->last_page || page > INT64_MAX / meta->page_bytes ||
-	    fs_pread(fd, "the log", bytes, sizeof(bytes),
-		     page * meta->page_bytes + PAGE_HEADER_BYTES, &len, NULL) ||
-	    len < sizeof(bytes))
+	    !read_at(fd, bytes, sizeof(bytes), page * meta->page_bytes + PAGE_HEADER_BYTES))
 		return false;
 	*ret = load_u64(bytes);
 	return true;
@@ -337,6 +345,7 @@ bool lmdb_meta_is_sound(int fd, const struct lmdb_meta *meta, uint64_t *ret_even
 	uint64_t pages = LMDB_META_PAGES;
 	uint64_t events = 0;
 
+	errno = 0;
 	if (meta->txn == 0) {
 		if (ret_events)
 			*ret_events = 0;
@@ -357,6 +366,7 @@ bool lmdb_meta_is_foreign(int fd, const struct lmdb_meta *meta)
 	struct node node;
 	bool ours = false;
 
+	errno = 0;
 	if (meta->main.root == NO_PAGE || !read_page(fd, meta, meta->main.root, &page))
 		return false;
 	for (size_t i = 0; page.flags == PAGE_LEAF && i < page.count; i++)
@@ -384,16 +394,22 @@ bool lmdb_meta_never_used(int fd)
 {
 	long page_bytes = sysconf(_SC_PAGESIZE); /* what LMDB takes for a new file */
 	uint8_t bytes[META_BYTES];
+	struct error why = ERROR_INIT;
 	struct stat info;
 
+	errno = 0;
 	if (page_bytes <= 0 || fstat(fd, &info) || info.st_size > FIRST_COMMIT_PAGES * page_bytes)
 		return false;
 	for (unsigned i = 0; i < LMDB_META_PAGES; i++) {
 		size_t len;
 
 		if (fs_pread(fd, "the log", bytes, sizeof(bytes), i * (uint64_t)page_bytes, &len,
-			     NULL) ||
-		    !is_new_meta(bytes, len))
+			     &why)) {
+			errno = why.sys_errno ? why.sys_errno : EIO;
+			return false;
+		}
+		errno = 0;
+		if (!is_new_meta(bytes, len))
 			return false;
 	}
 	return true;

@@ -58,7 +58,8 @@ enum status lmdb_meta_read(int fd, const char *path, struct lmdb_meta ret[LMDB_M
 unsigned lmdb_meta_newest(const struct lmdb_meta meta[LMDB_META_PAGES]);
 
 /*
- * Is the meta page all of one commit? A page that cannot be read makes it unsound.
+ * Is the meta page all of one commit? A page that is not there makes it unsound. False with errno
+ * set: the file could not be read, which says nothing of the commit.
  *
  * @ret_events  number of events that it shows; may be NULL
  */
@@ -66,13 +67,14 @@ bool lmdb_meta_is_sound(int fd, const struct lmdb_meta *meta, uint64_t *ret_even
 
 /*
  * Does the meta page show tables that are not ours? A file with one commit may be another
- * program's: nothing of ours is beside it.
+ * program's: nothing of ours is beside it. False with errno set: it could not be read.
  */
 bool lmdb_meta_is_foreign(int fd, const struct lmdb_meta *meta);
 
 /*
  * Was nothing ever committed to the file, since its creation was cut short? That is: it is no
  * longer than a first commit, and each of its meta pages is that of a new file, or never arrived.
+ * False with errno set: it could not be read.
  */
 bool lmdb_meta_never_used(int fd);
 

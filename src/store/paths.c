@@ -81,12 +81,13 @@ static enum status default_store(struct buf *ret, struct error *err)
 	return xdg_path(ret, "XDG_DATA_HOME", ".local/share", "provenv/default", err);
 }
 
+/* Without a buffer: memory that ran out must not look like a store that is not there. */
 static bool is_store(const char *dir)
 {
-	struct buf mark AUTO(buf_release) = BUF_INIT;
+	char mark[PATH_BYTES_MAX + sizeof("/" STORE_MARK)];
+	int len = snprintf(mark, sizeof(mark), "%s/" STORE_MARK, dir);
 
-	fs_join(&mark, dir, STORE_MARK);
-	return !mark.failed && fs_exists(buf_str(&mark));
+	return len > 0 && (size_t)len < sizeof(mark) && fs_exists(mark);
 }
 
 /* One that was named and may not be looked into counts: whoever opens it says what is wrong. */

@@ -36,6 +36,7 @@ struct store_loss {
 	uint64_t expected_size;
 	uint8_t expected_root[HASH_BYTES];
 	bool diverged; /* the log is long enough, but its root at expected_size is another one */
+	bool foreign;  /* and so is the whole log: the evidence is of another one */
 	/*
 	 * The event that accepted a loss of so many events that these may have been among them; 0:
 	 * none. Whether they were, the evidence cannot say.

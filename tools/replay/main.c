@@ -153,6 +153,18 @@ enum status replay_flush(struct request *request, struct error *err)
 	return status;
 }
 
+/* There is no memory even to say what failed: it is that. */
+static void report_no_memory(const struct request *request, enum status status)
+{
+	if (request->json)
+		(void)fprintf(stderr,
+			      "{\"schema\":\"provenv-replay/error/v1\",\"code\":%d,"
+			      "\"status\":\"%s\",\"message\":\"out of memory\",\"hint\":\"\"}\n",
+			      status_exit_code(status), status_name(status));
+	else
+		(void)fputs("provenv-replay: out of memory\n", stderr);
+}
+
 static void report(const struct request *request, enum status status, const struct error *err)
 {
 	AUTO(buf_release) struct buf line = BUF_INIT;
@@ -173,7 +185,10 @@ static void report(const struct request *request, enum status status, const stru
 		if (err->hint[0])
 			buf_printf(&line, "  hint: %s\n", err->hint);
 	}
-	(void)fwrite(buf_str(&line), 1, line.len, stderr);
+	if (line.failed)
+		report_no_memory(request, status);
+	else
+		(void)fwrite(buf_str(&line), 1, line.len, stderr);
 }
 
 struct running {

@@ -4,6 +4,7 @@
 #include "replay/source.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fs.h"
+#include "base/limits.h"
 #include "replay/fold.h"
 #include "store/audit.h"
 #include "store/evlog.h"
@@ -32,37 +34,34 @@ static void set_paths(struct source *source, const char *path, bool is_store)
 	}
 }
 
-static bool holds_log(const char *path)
+/* Is there PATH/BELOW, to be accessed as @mode says? Without a buffer: memory that ran out must not
+ * look like a file that is not there. */
+static bool has(const char *path, const char *below, int mode)
 {
-	struct buf data = BUF_INIT;
-	bool found;
+	char file[PATH_BYTES_MAX + 32];
+	int len = snprintf(file, sizeof(file), "%s/%s", path, below);
 
-	fs_join(&data, path, "data.mdb");
-	found = fs_exists(buf_str(&data));
-	buf_release(&data);
-	return found;
+	return len > 0 && (size_t)len < sizeof(file) && access(file, mode) == 0;
 }
 
 enum status source_find(const char *path, struct source *ret, struct error *err)
 {
-	struct buf lock = BUF_INIT;
-	struct buf log = BUF_INIT;
-	bool is_store;
+	bool is_store = has(path, "log/data.mdb", F_OK);
+	enum status status;
 
-	fs_join(&log, path, "log");
-	is_store = holds_log(buf_str(&log));
-	buf_release(&log);
-	if (!is_store && !holds_log(path))
+	if (!is_store && !has(path, "data.mdb", F_OK))
 		return error_hint(err,
 				  error_set(err, STATUS_NO_STORE, "there is no log at %s", path),
 				  "name a store's directory, or the log directory inside it");
 	set_paths(ret, path, is_store);
 	ret->how.read_only = true;
+	status = buf_status(&ret->store, err);
+	if (!status)
+		status = buf_status(&ret->log, err);
 	/* A copy or read-only media has no lock file that could be written. */
-	fs_join(&lock, buf_str(&ret->log), "lock.mdb");
-	ret->how.no_lock = access(buf_str(&lock), W_OK) != 0;
-	buf_release(&lock);
-	return buf_status(&ret->log, err);
+	if (!status)
+		ret->how.no_lock = !has(buf_str(&ret->log), "lock.mdb", W_OK);
+	return status;
 }
 
 enum status source_audit(const struct source *source, struct audit_report *ret, struct error *err)

@@ -19,6 +19,7 @@
 #include "base/fs.h"
 #include "cmds/cmd.h"
 
+#include "projections/page_check.h"
 #include "unit/cmds/run_fixture.h"
 
 #include "base/banned.h"
@@ -85,7 +86,9 @@ static void damage_a_row(const struct fixture *fixture)
 	sqlite3 *db = NULL;
 
 	generation_path(fixture->store, &path);
-	assert_int_equal(sqlite3_open(buf_str(&path), &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_open_v2(buf_str(&path), &db, SQLITE_OPEN_READWRITE, page_check_vfs()),
+		SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "UPDATE variable SET value_index = 1 WHERE key = 'A'",
 				      NULL, NULL, NULL),
 			 SQLITE_OK);
@@ -132,7 +135,9 @@ static void a_foreign_state_is_told(void **state)
 	/* The rows of the other store, complete: its write-ahead log folded in. */
 	sqlite3 *db = NULL;
 
-	assert_int_equal(sqlite3_open(buf_str(&foreign), &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_open_v2(buf_str(&foreign), &db, SQLITE_OPEN_READWRITE, page_check_vfs()),
+		SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL),
 			 SQLITE_OK);
 	buf_printf(&command, "%s-wal", buf_str(&own));

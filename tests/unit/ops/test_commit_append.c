@@ -24,6 +24,7 @@
 #include "ops/op_rollback.h"
 #include "ops/op_variable.h"
 #include "ops/session.h"
+#include "projections/page_check.h"
 #include "store/event.h"
 #include "unit/base/scratch.h"
 #include "unit/ops/commit_fixture.h"
@@ -81,7 +82,8 @@ static void run_sql(struct ops_fixture *fixture, const char *sql)
 	assert_int_equal(fs_read_file(path, 64, &generation, NULL), STATUS_OK);
 	(void)snprintf(path, sizeof(path), "%s/state/%.*s", fixture->store,
 		       (int)strcspn(buf_str(&generation), "\n"), buf_str(&generation));
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, page_check_vfs()),
+			 SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }

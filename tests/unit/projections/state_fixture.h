@@ -22,6 +22,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "projections/page_check.h"
 #include "projections/projection.h"
 #include "projections/state.h"
 #include "store/event.h"
@@ -200,7 +201,7 @@ static inline const char *state_file(const struct scene *scene, const char *name
 	return ret;
 }
 
-/* Run SQL on a generation behind the projection's back. */
+/* Run SQL on a generation behind the projection's back: pages get their checksums. */
 static inline void tamper(const struct scene *scene, const char *name, const char *sql)
 {
 	char path[STATE_PATH_MAX];
@@ -208,7 +209,7 @@ static inline void tamper(const struct scene *scene, const char *name, const cha
 	char *why = NULL;
 
 	assert_int_equal(sqlite3_open_v2(state_file(scene, name, path), &handle,
-					 SQLITE_OPEN_READWRITE, NULL),
+					 SQLITE_OPEN_READWRITE, page_check_vfs()),
 			 SQLITE_OK);
 	if (sqlite3_exec(handle, sql, NULL, NULL, &why) != SQLITE_OK)
 		fail_msg("%s: %s", sql, why);

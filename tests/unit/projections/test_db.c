@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "projections/db.h"
+#include "projections/page_check.h"
 #include "unit/base/scratch.h"
 
 #include "base/banned.h"
@@ -216,7 +216,7 @@ static void garbage_is_corrupt(void **state)
 	write_file(scratch_path(state, "1.db", path), garbage, sizeof(garbage));
 	assert_int_equal(db_open(path, DB_SHARED, &db, &err), STATUS_CORRUPT);
 	assert_null(db);
-	assert_non_null(strstr(err.text, "not a database"));
+	assert_non_null(strstr(err.text, "a page is not what was written"));
 }
 
 static void a_missing_table_is_damage_only_where_others_write(void **state)
@@ -242,13 +242,19 @@ static void a_missing_table_is_damage_only_where_others_write(void **state)
 static void a_file_made_read_only_is_damage(void **state)
 {
 	char path[SCRATCH_PATH_MAX];
-	uint8_t version = 3; /* of those who may write: none that is known */
-	int fd AUTO_FD = -1;
+	uint8_t page[PAGE_CHECK_PAGE_BYTES];
+	sqlite3_file *file = NULL;
 	struct db *db;
 
 	make_file(scratch_path(state, "1.db", path));
-	assert_int_equal(fs_open(path, O_RDWR, 0, &fd, NULL), STATUS_OK);
-	assert_int_equal(fs_pwrite(fd, path, &version, 1, 18, NULL), STATUS_OK);
+	db = opened(path, DB_SHARED);
+	assert_int_equal(sqlite3_file_control(db_handle(db), "main", SQLITE_FCNTL_FILE_POINTER,
+					      (void *)&file),
+			 SQLITE_OK);
+	assert_int_equal(file->pMethods->xRead(file, page, sizeof(page), 0), SQLITE_OK);
+	page[18] = 3; /* the version of those who may write: none that is known */
+	assert_int_equal(file->pMethods->xWrite(file, page, sizeof(page), 0), SQLITE_OK);
+	db_close(db);
 	db = opened(path, DB_SHARED);
 	assert_int_equal(number(db, "SELECT a FROM t"), 1);
 	assert_int_equal(db_exec(db, "INSERT INTO t VALUES (2)", NULL), STATUS_CORRUPT);

@@ -463,6 +463,36 @@ static void the_head_of_another_log_is_noted(void **state)
 	assert_head_is_no_evidence(fixture, "store/head is of another log");
 }
 
+/* Without a checkpoint of this log it may as well be the log that was exchanged. */
+static void another_log_than_the_head_is_of_is_a_loss(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct head_record foreign = { .log_id = { 1, 2, 3 }, .size = 77 };
+	struct buf path AUTO(buf_release) = BUF_INIT;
+	struct store_receipt receipt = { .last_seq = 0 };
+	struct payload payload;
+	struct store_command command;
+	struct store *store;
+
+	make_store(fixture, 2);
+	checkpoint_path(fixture, &path);
+	assert_int_equal(fs_remove(fixture->head, NULL), STATUS_OK);
+	assert_int_equal(fs_remove(buf_str(&path), NULL), STATUS_OK);
+	assert_int_equal(headfile_advance(fixture->head, &foreign, false, NULL), STATUS_OK);
+	refused(fixture, STATUS_CORRUPT, "another log than ", "--accept-loss=2");
+	store = open_store(fixture, (struct store_options){ .tolerate_loss = true });
+	assert_true(store_loss(store)->foreign);
+	recovered_payload(store_loss(store), &payload);
+	command = command_of(&payload, 1);
+	assert_int_equal(append(store, &fixture->founder, &command, &receipt, NULL), STATUS_OK);
+	store_close(store);
+	/* Killed before the files were set: the event explains the head. */
+	store = reopen(fixture);
+	assert_int_equal(store_loss(store)->evidence, EVIDENCE_NONE);
+	assert_int_equal(recorded_size(fixture->head), 3);
+	store_close(store);
+}
+
 /* What was committed stays acknowledged, whatever happens to the evidence. */
 static void evidence_that_cannot_be_written_fails_no_command(void **state)
 {
@@ -533,6 +563,7 @@ int main(void)
 		TEST(an_acceptance_explains_no_more_than_it_named),
 		TEST(a_generation_that_is_lost_leaves_it_to_the_user),
 		TEST(a_damaged_head_is_noted),
+		TEST(another_log_than_the_head_is_of_is_a_loss),
 		TEST(the_head_of_another_log_is_noted),
 		TEST(evidence_that_cannot_be_written_fails_no_command),
 		TEST(a_user_without_a_home_has_no_checkpoint),
