@@ -50,13 +50,17 @@ void *arena_alloc(struct arena *arena, size_t size)
 	struct arena_block *block = arena->last;
 	void *memory;
 
-	if (size > SIZE_MAX / 2)
+	if (size > SIZE_MAX / 2) {
+		arena->failed = true;
 		return NULL;
+	}
 	size = (size + align - 1) / align * align;
 	if (!block || block->cap - block->used < size)
 		block = block_new(arena, size);
-	if (!block)
+	if (!block) {
+		arena->failed = true;
 		return NULL;
+	}
 	memory = block->data + block->used;
 	block->used += size;
 	return memory;
@@ -64,8 +68,10 @@ void *arena_alloc(struct arena *arena, size_t size)
 
 void *arena_array(struct arena *arena, size_t count, size_t size)
 {
-	if (size && count > SIZE_MAX / 2 / size)
+	if (size && count > SIZE_MAX / 2 / size) {
+		arena->failed = true;
 		return NULL;
+	}
 	return arena_alloc(arena, count * size);
 }
 

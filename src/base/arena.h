@@ -6,12 +6,15 @@
 #ifndef PROVENV_BASE_ARENA_H
 #define PROVENV_BASE_ARENA_H
 
+#include <stdbool.h>
+
 #include "base/bytes.h"
 
 struct arena_block;
 
 struct arena {
 	struct arena_block *last;
+	bool failed; /* memory was out at some time: for who made words of what was not there */
 };
 
 #define ARENA_INIT { .last = NULL }

@@ -82,6 +82,7 @@ static void print_event_line(struct buf *out, struct session *session,
 		buf_append_str(out, "  ");
 		text_append_printable(out, buf_slice(&summary));
 	}
+	out->failed = out->failed || summary.failed;
 	if (event->reason.len) {
 		buf_append_str(out, "  \"");
 		text_append_printable(out, event->reason);
@@ -277,6 +278,7 @@ static void show_text(struct invocation *inv, struct session *session,
 	payload_summary(&line, &event->payload);
 	if (!read->newer && line.len)
 		print_field(&inv->out, "about", buf_slice(&line));
+	inv->out.failed = inv->out.failed || line.failed;
 	if (count)
 		buf_append_byte(&inv->out, '\n');
 	print_changes(&inv->out, changes, count);

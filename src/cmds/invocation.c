@@ -103,6 +103,9 @@ void invocation_close(struct invocation *inv, struct session *session)
 	note_evidence(inv, session);
 	if (session->store)
 		(void)store_check_unmoved(session->store, &inv->log_moved);
+	/* A word is missing somewhere in what was printed. */
+	if (session->arena.failed)
+		inv->out.failed = true;
 	session_close(session);
 }
 

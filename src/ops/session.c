@@ -41,7 +41,9 @@ struct slice langmap_text(struct arena *arena, struct slice encoded)
 	AUTO(decoder_cleanup) struct event_decoder *decoder = NULL;
 	struct langmap map;
 
-	if (encoded.len == 0 || event_decoder_new(&decoder, NULL) ||
+	if (encoded.len && event_decoder_new(&decoder, NULL))
+		arena->failed = true;
+	if (encoded.len == 0 || !decoder ||
 	    langmap_decode(decoder, encoded, &map, NULL))
 		return slice_of("", 0);
 	return arena_copy(arena, langmap_pick(&map));
