@@ -7,6 +7,7 @@
 #include "ops/feasible.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -115,11 +116,51 @@ static enum status need_category(const struct feasibility *at, const struct diff
 	return status || stands ? status : gone(at, "category", name);
 }
 
+/* The base of a profile that stands afterwards; empty: none. */
+static enum status base_then(const struct feasibility *at, struct slice environment,
+			     struct slice name, struct slice *ret)
+{
+	const struct diff_entry *entry = find(at, PLAN_PROFILE, environment, name, name);
+	struct profile now = { .active = false };
+	enum status status = STATUS_OK;
+
+	if (!entry)
+		status = state_profile(&at->session->view, environment, name, &now, at->err);
+	else if (entry->after)
+		now = *(const struct profile *)entry->after;
+	*ret = now.base;
+	return status;
+}
+
+/*
+ * The base must stand, and following bases must not lead back. They may lead into a circle of
+ * others, which is noticed where the walk comes to `mark` again (as in projections/apply_rules.c).
+ */
+static enum status need_base(const struct feasibility *at, const struct diff_entry *entry)
+{
+	struct slice name = ((const struct profile *)entry->after)->base;
+	struct slice mark = slice_of("", 0);
+	enum status status = need_environment(at, entry->environment);
+
+	for (uint64_t steps = 1; !status && name.len; steps++) {
+		if (slice_equal(name, entry->key) || slice_equal(name, mark))
+			return error_set(at->err, STATUS_CONFLICT,
+					 "the profile '" SLICE_FMT "' would be its own base",
+					 SLICE_ARG(name));
+		if ((steps & (steps - 1)) == 0)
+			mark = name;
+		status = need_profile(at, entry->environment, name);
+		if (!status)
+			status = base_then(at, entry->environment, name, &name);
+	}
+	return status;
+}
+
 static enum status check_put(const struct feasibility *at, const struct diff_entry *entry)
 {
 	switch (entry->kind) {
 	case PLAN_PROFILE:
-		return need_environment(at, entry->environment);
+		return need_base(at, entry);
 	case PLAN_VARIABLE:
 	case PLAN_DATABASE:
 		return need_profile(at, entry->environment, entry->profile);
@@ -198,6 +239,26 @@ static enum status category_unused(const struct feasibility *at, struct slice na
 	return status;
 }
 
+static enum status base_unused(const struct feasibility *at, const struct diff_entry *entry)
+{
+	struct profile *all;
+	size_t count;
+	enum status status =
+		state_profiles(&at->session->view, entry->environment, &all, &count, at->err);
+
+	for (size_t i = 0; !status && i < count; i++) {
+		struct slice base;
+
+		status = base_then(at, entry->environment, all[i].name, &base);
+		if (!status && slice_equal(base, entry->key))
+			return error_set(at->err, STATUS_DENIED,
+					 "this would remove the profile '" SLICE_FMT
+					 "', the base of '" SLICE_FMT "'",
+					 SLICE_ARG(entry->key), SLICE_ARG(all[i].name));
+	}
+	return status;
+}
+
 static enum status check_removal(const struct feasibility *at, const struct diff_entry *entry)
 {
 	bool stands = false;
@@ -211,7 +272,8 @@ static enum status check_removal(const struct feasibility *at, const struct diff
 		status = environment_stands(at, entry->environment, &stands);
 		if (status || !stands)
 			return status;
-		return not_active(at, "profile", "profile", entry->environment, entry->key);
+		status = not_active(at, "profile", "profile", entry->environment, entry->key);
+		return status ? status : base_unused(at, entry);
 	case PLAN_CATEGORY:
 		return category_unused(at, entry->key);
 	case PLAN_VARIABLE:

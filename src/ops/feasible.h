@@ -12,8 +12,9 @@
 /*
  * @diff  from the session's present state to the goal
  *
- * CONFLICT  something goes into an environment or profile that is gone, or names one that is
- * DENIED    what is active, or a category in use, would be removed
+ * CONFLICT  something goes into an environment or profile that is gone, or names one that is; a
+ *           profile would be its own base
+ * DENIED    what is active, a category in use or the base of a profile would be removed
  */
 enum status check_feasible(struct session *session, const struct diff *diff, struct error *err);
 

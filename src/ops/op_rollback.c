@@ -115,23 +115,42 @@ static bool made_with_environment(const struct compensation *comp, const struct 
 	       slice_equal(((const struct environment *)made->after)->profile, entry->key);
 }
 
-static enum status put_profile(struct compensation *comp, const struct diff_entry *entry)
+static enum status plan_profile(struct compensation *comp, const struct diff_entry *entry,
+				enum event_type type, const struct profile *fields,
+				struct slice base)
 {
-	const struct profile *profile = entry->after;
-	bool exists = entry->before || made_with_environment(comp, entry);
-	struct payload *payload = NULL;
+	struct payload *payload = plan_event(comp->plan, type);
 
-	if (!entry->before && exists && !profile->base.len && !profile->title.len &&
-	    !profile->description.len)
-		return STATUS_OK;
-	payload = plan_event(comp->plan, exists ? EVENT_PROFILE_CHANGED : EVENT_PROFILE_CREATED);
 	if (!payload)
 		return error_no_memory(comp->err);
 	payload_text(payload, FIELD_ENVIRONMENT, entry->environment);
 	payload_text(payload, FIELD_NAME, entry->key);
-	if (profile->base.len)
-		payload_text(payload, FIELD_BASE, profile->base);
-	return set_langmaps(comp, payload, profile->title, profile->description);
+	if (base.len)
+		payload_text(payload, FIELD_BASE, base);
+	return set_langmaps(comp, payload, fields->title, fields->description);
+}
+
+/* Does the profile come to a base that it has not now? */
+static bool gets_base(const struct diff_entry *entry)
+{
+	const struct profile *before = entry->before, *after = entry->after;
+
+	return entry->kind == PLAN_PROFILE && after && after->base.len &&
+	       !(before && slice_equal(before->base, after->base));
+}
+
+static enum status put_profile(struct compensation *comp, const struct diff_entry *entry)
+{
+	const struct profile *profile = entry->after;
+	bool exists = entry->before || made_with_environment(comp, entry);
+
+	/* put_base() says all of it. */
+	if (exists && gets_base(entry))
+		return STATUS_OK;
+	if (!entry->before && exists && !profile->title.len && !profile->description.len)
+		return STATUS_OK;
+	return plan_profile(comp, entry, exists ? EVENT_PROFILE_CHANGED : EVENT_PROFILE_CREATED,
+			    profile, gets_base(entry) ? slice_of(NULL, 0) : profile->base);
 }
 
 static enum status put_active(struct compensation *comp, const struct diff_entry *entry)
@@ -251,6 +270,30 @@ static bool goes_with_owner(const struct compensation *comp, const struct diff_e
 	return owner && owner->op == PLAN_REMOVED;
 }
 
+/*
+ * Bases are let go of before anything else and taken when all profiles stand: then each finds its
+ * own, no circle closes on the way, and none is missed when it goes.
+ */
+static enum status let_go_of_base(struct compensation *comp, const struct diff_entry *entry)
+{
+	const struct profile *before = entry->before;
+
+	if (entry->kind != PLAN_PROFILE || !before || !before->base.len)
+		return STATUS_OK;
+	if (entry->after ? !gets_base(entry) : goes_with_owner(comp, entry))
+		return STATUS_OK;
+	return plan_profile(comp, entry, EVENT_PROFILE_CHANGED, before, slice_of(NULL, 0));
+}
+
+static enum status put_base(struct compensation *comp, const struct diff_entry *entry)
+{
+	const struct profile *profile = entry->after;
+
+	if (!gets_base(entry))
+		return STATUS_OK;
+	return plan_profile(comp, entry, EVENT_PROFILE_CHANGED, profile, profile->base);
+}
+
 static enum status take_away(struct compensation *comp, const struct diff_entry *entry)
 {
 	switch (entry->kind) {
@@ -285,6 +328,8 @@ static enum status compensate(struct compensation *comp)
 	enum status status = check_feasible(comp->session, comp->diff, comp->err);
 
 	comp->plan->puts_back = true;
+	for (size_t i = 0; i < comp->diff->count && !status; i++)
+		status = let_go_of_base(comp, &comp->diff->entries[i]);
 	for (size_t k = 0; k < ORDER_COUNT; k++) {
 		for (size_t i = 0; i < comp->diff->count && !status; i++) {
 			const struct diff_entry *entry = &comp->diff->entries[i];
@@ -292,6 +337,9 @@ static enum status compensate(struct compensation *comp)
 			if (entry->kind == order[k] && entry->op != PLAN_REMOVED)
 				status = put(comp, entry);
 		}
+		for (size_t i = 0; order[k] == PLAN_PROFILE && i < comp->diff->count && !status;
+		     i++)
+			status = put_base(comp, &comp->diff->entries[i]);
 	}
 	for (size_t k = ORDER_COUNT; k-- > 0;) {
 		for (size_t i = 0; i < comp->diff->count && !status; i++) {
@@ -352,9 +400,9 @@ static enum status plan_head(struct session *session, struct plan *plan,
 	} else {
 		buf_append_str(&scope, "store");
 	}
-	text = session_str(session, buf_slice(&scope));
+	text = scope.failed ? NULL : arena_str(&session->arena, buf_slice(&scope));
 	buf_release(&scope);
-	if (!payload)
+	if (!payload || !text)
 		return error_no_memory(err);
 	payload_str(payload, FIELD_SCOPE, text);
 	payload_uint(payload, FIELD_TARGET_SEQ, target);

@@ -22,7 +22,8 @@
 #include "base/banned.h"
 
 struct slot {
-	uint64_t seq; /* 0: empty */
+	uint64_t seq;  /* 0: empty */
+	uint64_t used; /* when it was asked for last, counted in questions */
 	struct buf leaf;
 	struct event_decoder *decoder;
 	struct read_event event;
@@ -30,7 +31,7 @@ struct slot {
 
 struct event_reader {
 	struct evlog_snapshot *snapshot;
-	size_t next;                            /* slot to be reused */
+	uint64_t uses;                          /* questions so far */
 	struct slot *slots[EVENT_READER_SLOTS]; /* NULL: never used */
 };
 
@@ -108,29 +109,47 @@ static enum status slot_fill(struct event_reader *reader, struct slot *slot, uin
 	return STATUS_OK;
 }
 
+/* An empty slot, or the one that nobody asked for longest: what was found lives as what was read.
+ */
+static struct slot **oldest(struct event_reader *reader)
+{
+	struct slot **found = &reader->slots[0];
+
+	for (size_t i = 0; i < EVENT_READER_SLOTS; i++) {
+		if (!reader->slots[i])
+			return &reader->slots[i];
+		if (reader->slots[i]->used < (*found)->used)
+			found = &reader->slots[i];
+	}
+	return found;
+}
+
 enum status event_reader_get(struct event_reader *reader, uint64_t seq,
 			     const struct read_event **ret, struct error *err)
 {
-	struct slot *slot;
+	struct slot **place = NULL, *slot;
 	enum status status;
 
 	for (size_t i = 0; i < EVENT_READER_SLOTS && reader->slots[i]; i++) {
 		if (reader->slots[i]->seq == seq && seq) {
+			reader->slots[i]->used = ++reader->uses;
 			*ret = &reader->slots[i]->event;
 			return STATUS_OK;
 		}
 	}
-	if (!reader->slots[reader->next])
-		reader->slots[reader->next] = calloc(1, sizeof(*slot));
-	slot = reader->slots[reader->next];
+	place = oldest(reader);
+	if (!*place)
+		*place = calloc(1, sizeof(**place));
+	slot = *place;
 	if (!slot)
 		return error_no_memory(err);
 	slot->seq = 0;
+	slot->used = 0;
 	status = slot_fill(reader, slot, seq, err);
 	if (status)
 		return status;
 	slot->seq = seq;
-	reader->next = (reader->next + 1) % EVENT_READER_SLOTS;
+	slot->used = ++reader->uses;
 	*ret = &slot->event;
 	return STATUS_OK;
 }

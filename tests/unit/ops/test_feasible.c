@@ -34,6 +34,7 @@ struct hand {
 	struct diff_entry entries[ENTRIES_MAX];
 	struct diff diff;
 	struct slice names[ENTRIES_MAX];
+	struct profile profiles[ENTRIES_MAX];
 	struct payload specifications[ENTRIES_MAX];
 	struct definition definitions[ENTRIES_MAX];
 };
@@ -67,7 +68,19 @@ static void add_environment(struct hand *hand, enum plan_op op, const char *name
 static void add_profile(struct hand *hand, enum plan_op op, const char *environment,
 			const char *name)
 {
-	(void)add(hand, PLAN_PROFILE, op, environment, name, name);
+	struct profile *profile = &hand->profiles[hand->diff.count];
+	struct diff_entry *entry = add(hand, PLAN_PROFILE, op, environment, name, name);
+
+	memset(profile, 0, sizeof(*profile));
+	if (op != PLAN_REMOVED)
+		entry->after = profile;
+}
+
+/* In the environment "development". */
+static void add_based(struct hand *hand, enum plan_op op, const char *name, const char *base)
+{
+	add_profile(hand, op, "development", name);
+	hand->profiles[hand->diff.count - 1].base = slice_str(base);
 }
 
 /* @environment "": of the store. */
@@ -246,14 +259,66 @@ static void categories_in_use_stay(void **state)
 	session_close(&hand.session);
 }
 
+/* No command gives a profile a base, but an event can: "night" gets "dawn". */
+static enum status decide_base(struct session *session, const void *args, struct plan *plan,
+			       struct error *err)
+{
+	struct payload *payload = plan_event(plan, EVENT_PROFILE_CHANGED);
+
+	(void)session;
+	(void)args;
+	if (!payload)
+		return error_no_memory(err);
+	payload_str(payload, FIELD_ENVIRONMENT, "development");
+	payload_str(payload, FIELD_NAME, "night");
+	payload_str(payload, FIELD_BASE, "dawn");
+	return STATUS_OK;
+}
+
+static void bases_stand_and_form_no_circle(void **state)
+{
+	struct hand hand;
+
+	(void)ops_profile(*state, decide_profile_create, "dawn");
+	(void)ops_profile(*state, decide_profile_create, "night");
+	(void)ops_do(*state, decide_base, NULL);
+	ops_assert_no_violations(*state);
+	begin(*state, &hand);
+	add_based(&hand, PLAN_ADDED, "noon", "gone");
+	expect(&hand, STATUS_CONFLICT, "the profile 'gone' that this needs is gone");
+	add_based(&hand, PLAN_ADDED, "noon", "night");
+	expect(&hand, STATUS_OK, "");
+	add_based(&hand, PLAN_ADDED, "noon", "noon");
+	expect(&hand, STATUS_CONFLICT, "the profile 'noon' would be its own base");
+	add_based(&hand, PLAN_CHANGED, "dawn", "night");
+	expect(&hand, STATUS_CONFLICT, "the profile 'dawn' would be its own base");
+	/* One that leads into a circle of others ends as well. */
+	add_based(&hand, PLAN_ADDED, "a", "x");
+	add_based(&hand, PLAN_ADDED, "x", "y");
+	add_based(&hand, PLAN_ADDED, "y", "x");
+	expect(&hand, STATUS_CONFLICT, "would be its own base");
+	add_based(&hand, PLAN_CHANGED, "dawn", "night");
+	add_based(&hand, PLAN_CHANGED, "night", "");
+	expect(&hand, STATUS_OK, "");
+	/* A base that is needed stays. */
+	add_profile(&hand, PLAN_REMOVED, "development", "dawn");
+	expect(&hand, STATUS_DENIED, "the profile 'dawn', the base of 'night'");
+	add_profile(&hand, PLAN_REMOVED, "development", "dawn");
+	add_profile(&hand, PLAN_REMOVED, "development", "night");
+	expect(&hand, STATUS_OK, "");
+	add_profile(&hand, PLAN_REMOVED, "development", "dawn");
+	add_based(&hand, PLAN_CHANGED, "night", "default");
+	expect(&hand, STATUS_OK, "");
+	session_close(&hand.session);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, ops_setup, ops_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(values_need_their_profile),
-		TEST(what_becomes_active_must_be_there),
-		TEST(what_is_active_stays),
-		TEST(categories_in_use_stay),
+		TEST(values_need_their_profile),      TEST(what_becomes_active_must_be_there),
+		TEST(what_is_active_stays),           TEST(categories_in_use_stay),
+		TEST(bases_stand_and_form_no_circle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
