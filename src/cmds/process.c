@@ -53,8 +53,8 @@ enum status process_prepare(struct error *err)
 		status = take_descriptor(STDERR_FILENO, O_RDONLY, err);
 	if (!status)
 		status = secret_init_process(err);
-	if (!status && sigaction(SIGPIPE, &ignore, NULL))
-		status = error_errno(err, STATUS_IO, errno, "cannot ignore SIGPIPE");
+	if (!status && (sigaction(SIGPIPE, &ignore, NULL) || sigaction(SIGXFSZ, &ignore, NULL)))
+		status = error_errno(err, STATUS_IO, errno, "cannot ignore SIGPIPE and SIGXFSZ");
 	return status;
 }
 

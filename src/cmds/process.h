@@ -11,7 +11,8 @@
 
 /*
  * Once, first: libsodium, no core dumps; descriptors 0, 1 and 2 are taken, so that no file of the
- * store can be opened in their place; SIGPIPE becomes an error of write().
+ * store can be opened in their place; SIGPIPE, and SIGXFSZ for a file over the limit of the
+ * process, become errors of write().
  */
 enum status process_prepare(struct error *err);
 

@@ -27,6 +27,9 @@
 
 #include "base/banned.h"
 
+/* From how many keys on it is quicker to read all specifications than to ask for each. */
+enum { SPECIFICATIONS_AT_ONCE = 64 };
+
 void variable_info_release(struct variable_info *info)
 {
 	secret_release(&info->revealed);
@@ -265,15 +268,59 @@ struct target {
 	bool secret; /* the new value is to be sealed */
 };
 
-static enum status find_target(struct session *session, struct slice key, struct target *ret,
-			       struct error *err)
-{
-	struct definition definition;
-	enum status status = state_specification(&session->view, key, &definition, err);
+/* What an import asks about thousands of keys is read once. */
+struct specifications {
+	bool all; /* items holds all there are, in the order of their keys */
+	struct definition *items;
+	size_t count;
+};
 
+static enum status load_specifications(struct session *session, size_t keys,
+				       struct specifications *ret, struct error *err)
+{
+	ret->all = keys >= SPECIFICATIONS_AT_ONCE;
+	if (!ret->all)
+		return STATUS_OK;
+	return state_specifications(&session->view, &ret->items, &ret->count, err);
+}
+
+static int compare_definition(const void *key, const void *definition)
+{
+	const struct payload *payload = ((const struct definition *)definition)->payload;
+
+	return slice_compare(*(const struct slice *)key, payload_get_text(payload, FIELD_KEY));
+}
+
+/* The specification of @key; NULL: none. */
+static enum status find_specification(const struct session *session,
+				      const struct specifications *specifications, struct slice key,
+				      const struct payload **ret, struct error *err)
+{
+	struct definition one;
+	const struct definition *found = NULL;
+	enum status status = STATUS_OK;
+
+	if (!specifications->all)
+		status = state_specification(&session->view, key, &one, err);
+	else if (specifications->count)
+		found = bsearch(&key, specifications->items, specifications->count, sizeof(*found),
+				compare_definition);
 	if (status && status != STATUS_NOT_FOUND)
 		return status;
-	ret->specification = status ? NULL : definition.payload;
+	if (!specifications->all && !status)
+		found = &one;
+	*ret = found ? found->payload : NULL;
+	return STATUS_OK;
+}
+
+static enum status find_target(struct session *session, const struct specifications *specifications,
+			       struct slice key, struct target *ret, struct error *err)
+{
+	enum status status =
+		find_specification(session, specifications, key, &ret->specification, err);
+
+	if (status)
+		return status;
 	status = state_variable(&session->view, session->environment, session->profile, key,
 				&ret->variable, err);
 	if (status && status != STATUS_NOT_FOUND)
@@ -373,6 +420,7 @@ static enum status note_set(struct session *session, struct plan *plan, const st
 }
 
 static enum status set_one(struct session *session, const struct set_args *args,
+			   const struct specifications *specifications,
 			   const struct assignment *assignment, struct plan *plan,
 			   struct error *err)
 {
@@ -385,7 +433,7 @@ static enum status set_one(struct session *session, const struct set_args *args,
 	if (!status)
 		status = check_value(assignment, err);
 	if (!status)
-		status = find_target(session, assignment->key, &target, err);
+		status = find_target(session, specifications, assignment->key, &target, err);
 	if (!status)
 		status = decide_kind(args, assignment->key, &target, err);
 	if (!status && target.secret && !assignment->hidden)
@@ -439,10 +487,13 @@ enum status decide_set(struct session *session, const void *set_args, struct pla
 		       struct error *err)
 {
 	const struct set_args *args = set_args;
+	struct specifications specifications = { .all = false };
 	enum status status = check_repeats(session, args, err);
 
+	if (!status)
+		status = load_specifications(session, args->count, &specifications, err);
 	for (size_t i = 0; i < args->count && !status; i++)
-		status = set_one(session, args, &args->assignments[i], plan, err);
+		status = set_one(session, args, &specifications, &args->assignments[i], plan, err);
 	return status;
 }
 

@@ -4,6 +4,7 @@
 #include "projections/db.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -86,6 +87,8 @@ enum status db_error(struct db *db, int code, const char *what, struct error *er
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return error_set(err, STATUS_LOCKED, "state database: cannot %s: %s", what, text);
+	case SQLITE_FULL:
+		return error_errno(err, STATUS_IO, ENOSPC, "state database: cannot %s", what);
 	default:
 		return error_set(err, STATUS_IO, "state database: cannot %s: %s", what, text);
 	}

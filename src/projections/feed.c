@@ -180,6 +180,17 @@ static struct batch *take_turn(struct feed *feed)
 	return batch;
 }
 
+/* Many events, or a few large ones: those of one command are alike. */
+static bool pays_a_thread(struct evlog_snapshot *snapshot, uint64_t after, uint64_t count)
+{
+	struct slice leaf;
+
+	if (count < 2 || count >= FEED_THREAD_EVENTS)
+		return count >= FEED_THREAD_EVENTS;
+	return evlog_leaf(snapshot, after + 1, &leaf, NULL) == STATUS_OK &&
+	       leaf.len * count >= FEED_THREAD_BYTES;
+}
+
 /* --- the caller's side ------------------------------------------------------------------------ */
 
 enum status feed_open(struct evlog_snapshot *snapshot, uint64_t after,
@@ -187,11 +198,12 @@ enum status feed_open(struct evlog_snapshot *snapshot, uint64_t after,
 		      struct error *err)
 {
 	struct feed *feed = calloc(1, sizeof(*feed));
-	bool many = until - after >= FEED_THREAD_EVENTS;
+	bool many;
 
 	assert(after <= until && until <= snapshot->size);
 	if (!feed)
 		return error_no_memory(err);
+	many = pays_a_thread(snapshot, after, until - after);
 	feed->ring = calloc(many ? BATCHES : 1, sizeof(*feed->ring));
 	if (!feed->ring) {
 		free(feed);

@@ -22,8 +22,8 @@ struct fed_event {
 	uint8_t leaf_hash[HASH_BYTES];
 };
 
-/* From how many events on a thread reads ahead. */
-enum { FEED_THREAD_EVENTS = 128 };
+/* From how many events, or bytes of events, on a thread reads ahead. */
+enum { FEED_THREAD_EVENTS = 128, FEED_THREAD_BYTES = 128 * 1024 };
 
 /*
  * Feed the events after @after, whose leaf hash is @leaf_hash, up to @until (≤ snapshot->size).

@@ -153,10 +153,13 @@ static enum status open_current(struct projection *projection, struct error *err
 		status = db_open(buf_str(&path), DB_SHARED, &projection->db, err);
 		if (status)
 			return status;
-		if (!read_pointer(projection, after, err) &&
-		    strcmp(projection->generation, after) == 0)
+		status = read_pointer(projection, after, err);
+		if (!status && strcmp(projection->generation, after) == 0)
 			return STATUS_OK;
 		close_db(projection);
+		/* Not that it moved: it could not be read again, as with too many open files. */
+		if (status && status != STATUS_NOT_FOUND)
+			return status;
 	}
 	return error_set(err, STATUS_LOCKED, "state: the generation in force keeps changing");
 }

@@ -261,6 +261,13 @@ enum status evidence_loss_error(const struct evidence *evidence, struct error *e
 				  ": if you last saw the log before that, remove the file; else "
 				  "restore a newer copy",
 				  loss->accepted_seq, loss->accepted_size);
+	/* The root comes from the stored tree, which can be computed anew. */
+	if (loss->diverged && !loss->foreign)
+		return error_hint(err, STATUS_CORRUPT,
+				  "provenv doctor, if it is the tree that is damaged; else "
+				  "restore a newer copy, or accept the loss: provenv doctor "
+				  "--accept-loss=%" PRIu64 " --confirm=NAME -m REASON",
+				  loss->size);
 	return error_hint(err, STATUS_CORRUPT,
 			  "restore a newer copy, or accept the loss: provenv doctor "
 			  "--accept-loss=%" PRIu64 " --confirm=NAME -m REASON",

@@ -44,6 +44,10 @@ enum {
 static_assert((int)SLOT_END <= (int)HEADFILE_SLOT_BYTES, "a record fits its slot");
 static_assert(crypto_hash_sha256_BYTES == HASH_BYTES, "the checksum is SHA-256");
 
+/* The last one that a slot may have. After UINT64_MAX none could be newer: nobody counts that far.
+ */
+#define COUNTER_MAX (UINT64_MAX - 1)
+
 static const uint8_t magic[MAGIC_BYTES] = { 'P', 'V', 'H', 'E', 'A', 'D', '0', '1' };
 
 /* A slot as read. */
@@ -84,8 +88,7 @@ static struct slot decode_slot(const uint8_t bytes[HEADFILE_SLOT_BYTES])
 	memcpy(slot.record.root, bytes + ROOT_AT, HASH_BYTES);
 	slot.record.generation = load_u64be(bytes + GENERATION_AT);
 	encode_slot(&slot.record, slot.counter, expected);
-	/* After the greatest counter no slot could ever be newer: nobody counts that far. */
-	slot.valid = slot.counter < UINT64_MAX && memcmp(bytes, expected, sizeof(expected)) == 0;
+	slot.valid = slot.counter <= COUNTER_MAX && memcmp(bytes, expected, sizeof(expected)) == 0;
 	return slot;
 }
 
@@ -155,35 +158,49 @@ static enum status check_move(const char *path, const struct head_file *file,
 		return error_set(err, STATUS_CORRUPT,
 				 "%s has another root for the first %" PRIu64 " events", path,
 				 held->size);
+	if (held->size < record->size && file->newest.counter == COUNTER_MAX)
+		return error_set(err, STATUS_CORRUPT, "%s has counted to its end", path);
 	*ret_needed = held->size < record->size;
 	return STATUS_OK;
 }
 
-static enum status write_record(int fd, const char *path, const struct head_file *file,
+/* Write the slot that is not the newest, which it then is in @file. */
+static enum status write_record(int fd, const char *path, struct head_file *file,
 				const struct head_record *record, struct error *err)
 {
 	uint8_t bytes[HEADFILE_SLOT_BYTES];
 	bool follows = file->newest.valid;
 	unsigned at = follows ? 1 - file->newest_at : 0;
+	struct slot slot = {
+		.valid = true,
+		.counter = follows ? file->newest.counter + 1 : 1,
+		.record = *record,
+	};
 	int fault = fault_point("head.write");
+	enum status status;
 
 	if (fault)
 		return error_errno(err, STATUS_IO, fault, "cannot write %s", path);
-	encode_slot(record, follows ? file->newest.counter + 1 : 1, bytes);
-	return fs_pwrite(fd, path, bytes, sizeof(bytes), (uint64_t)at * HEADFILE_SLOT_BYTES, err);
+	encode_slot(record, slot.counter, bytes);
+	status = fs_pwrite(fd, path, bytes, sizeof(bytes), (uint64_t)at * HEADFILE_SLOT_BYTES, err);
+	if (status)
+		return status;
+	file->newest = slot;
+	file->newest_at = at;
+	return STATUS_OK;
 }
 
-/* A forced move leaves nothing behind that may count again when the new slot is damaged. */
-static enum status write_over(int fd, const char *path, const struct head_file *file,
+/* A forced move leaves nothing behind that may count again when the new slot is damaged. Where the
+ * counter is near its end, both slots begin anew. */
+static enum status write_over(int fd, const char *path, struct head_file *file,
 			      const struct head_record *record, struct error *err)
 {
-	struct head_file now = *file;
-	enum status status = write_record(fd, path, &now, record, err);
+	enum status status = STATUS_OK;
 
-	if (!status)
-		status = read_once(fd, path, &now, err);
-	if (!status)
-		status = write_record(fd, path, &now, record, err);
+	if (file->newest.counter >= COUNTER_MAX - SLOTS)
+		file->newest.valid = false;
+	for (unsigned i = 0; i < SLOTS && !status; i++)
+		status = write_record(fd, path, file, record, err);
 	return status;
 }
 

@@ -38,8 +38,8 @@ enum status headfile_read(const char *path, struct head_record *ret, struct erro
  * is refused without it: only for an accepted loss.
  *
  * CONFLICT   the file is of another log
- * CORRUPT    no valid slot, or another root for the same size: what it is evidence of must be
- *            looked at before it is overwritten
+ * CORRUPT    no valid slot, another root for the same size, or a counter at its end: what it is
+ *            evidence of must be looked at before it is overwritten
  * NOT_FOUND  there is no such directory
  * LOCKED     another process kept the lock for two seconds
  */

@@ -32,8 +32,8 @@ enum status lmdb_admit_find(const struct lmdb_admission *admission, struct stat 
 
 /*
  * Examine the data file, and mend what a crash left of the last write or of the first one. No
- * environment of this process may have it open. The lock file has its blocks after, so that LMDB can
- * write to it through a map.
+ * environment of this process may have it open. The lock file has its blocks after, so that LMDB
+ * can write to it through a map.
  *
  * @ret_lock_fd  the shared lock, held until it is closed; -1 where there is none to take: for
  *               reading without locks, or of a directory that may not be opened

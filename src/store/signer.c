@@ -38,6 +38,7 @@ enum {
 	KEY_TYPE_ED25519 = 0x01, /* C2SP signed-note: the byte before a key of this algorithm */
 	TYPED_SEED_BYTES = 1 + crypto_sign_SEEDBYTES,
 	DOMAIN_BYTES = sizeof(EVENT_SIGNATURE_DOMAIN), /* its NUL is signed too */
+	SHOWN_BYTES_MAX = 64,                          /* of a word that is no name */
 };
 
 static_assert(crypto_sign_PUBLICKEYBYTES == PUBLIC_KEY_BYTES, "Ed25519 public keys");
@@ -49,11 +50,14 @@ static_assert(crypto_hash_sha256_BYTES == HASH_BYTES, "SHA-256");
 static enum status check_name(const char *name, struct error *err)
 {
 	struct buf shown AUTO(buf_release) = BUF_INIT;
+	size_t len = strnlen(name, SHOWN_BYTES_MAX);
 
 	if (text_is_key_name(slice_str(name)))
 		return STATUS_OK;
-	text_append_printable(&shown, slice_str(name));
-	(void)error_set(err, STATUS_USAGE, "\"%.160s\" is not a name for a key", buf_str(&shown));
+	/* Cut before it is made printable, after which a cut may fall inside a character. */
+	text_append_printable(&shown, slice_of(name, len));
+	(void)error_set(err, STATUS_USAGE, "\"%s%s\" is not a name for a key", buf_str(&shown),
+			name[len] ? "…" : "");
 	return error_hint(err, STATUS_USAGE,
 			  "use a letter or digit, then at most %d of letters, digits and _ . @ -",
 			  KEY_NAME_BYTES_MAX - 1);

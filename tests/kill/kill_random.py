@@ -13,7 +13,7 @@ from ground import Ground
 WRITERS = 4
 ROUNDS_PER_STORE = 20   # a log that grows without end would only make each look at it slower
 COMPARE_EVERY = 10
-NEXT_WRITER_MS = 1000   # unless SLOW: a build with a sanitizer
+NEXT_WRITER_MS = 1000   # see next_writer()
 WINDOW_MS = (2, 70)     # the kill comes this long after the writers began
 COMMANDS_MAX = 12       # of one writer in one round
 
@@ -113,6 +113,7 @@ class Rig:
     def judge(self, number, commands, kills):
         """The store as the kill left it, looked at without any help."""
         ground = self.ground
+        start = time.monotonic()
         if not ground.succeeds(f"round {number}: status opens the store", "status"):
             return
         events = ground.events()
@@ -130,7 +131,7 @@ class Rig:
         ground.succeeds(f"round {number}: verify", "verify")
         if number % COMPARE_EVERY == 0:
             ground.succeeds(f"round {number}: the state is what the log says", "rebuild", "--compare")
-        self.next_writer(number)
+        self.next_writer(number, (time.monotonic() - start) * 1000)
         self.repeat(number, commands, by_id)
 
     def judge_command(self, number, command, events, values, kills):
@@ -160,14 +161,15 @@ class Rig:
             self.ground.check(command.result.code == 0, f"control round {number}: not acknowledged",
                               command.result)
 
-    def next_writer(self, number):
-        """Locks of the dead are gone."""
+    def next_writer(self, number, looking_ms):
+        """Locks of the dead are gone. @looking_ms: of commands that wait for no lock; where these
+        took long the machine is busy, and a writer may take as long."""
         start = time.monotonic()
         self.ground.succeeds(f"round {number}: the next writer", "set", f"NEXT={number}")
         took = (time.monotonic() - start) * 1000
         self.counts["slowest next writer in ms"] = max(self.counts["slowest next writer in ms"],
                                                        round(took))
-        self.ground.check(took < self.next_ms, f"round {number}: the next writer took {took:.0f} ms")
+        self.ground.check(took < max(self.next_ms, 2 * looking_ms), f"round {number}: the next writer took {took:.0f} ms")
 
     def repeat(self, number, commands, by_id):
         """The same id again: the first result where there is one, and one result at last."""

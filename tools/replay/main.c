@@ -257,6 +257,7 @@ int main(int argc, char **argv)
 
 	(void)argc;
 	(void)signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): cannot fail for SIGPIPE */
+	(void)signal(SIGXFSZ, SIG_IGN); /* NOLINT(cert-err33-c): nor for SIGXFSZ */
 	status = run(argv, &request, &err);
 	if (status && status != STATUS_NEGATIVE)
 		report(&request, status, &err);

@@ -278,6 +278,47 @@ static void test_greatest_counter(void **state)
 	expect(path, 1);
 }
 
+/* The last counter that counts: what would follow it does not, so it is not followed unless forced.
+ */
+static void test_last_counter(void **state)
+{
+	char path[SCRATCH_PATH_MAX];
+	uint8_t bytes[FILE_BYTES], after[FILE_BYTES];
+
+	(void)head_path(state, path);
+	for (uint64_t below = 1; below <= 4; below++) {
+		assert_int_equal(advance(path, 1, true), STATUS_OK);
+		read_all(path, bytes);
+		for (size_t slot = 0; slot < 2; slot++) {
+			store_u64be(bytes + slot * SLOT + 24, UINT64_MAX - below - slot);
+			crypto_hash_sha256(bytes + slot * SLOT + SUM_AT, bytes + slot * SLOT,
+					   SUM_AT);
+		}
+		write_all(path, bytes, FILE_BYTES);
+		if (below == 1) {
+			assert_int_equal(advance(path, 2, false), STATUS_CORRUPT);
+			read_all(path, after);
+			assert_memory_equal(bytes, after, FILE_BYTES);
+		} else {
+			assert_int_equal(advance(path, 2, false), STATUS_OK);
+			expect(path, 2);
+		}
+		write_all(path, bytes, FILE_BYTES);
+		assert_int_equal(advance(path, 3, true), STATUS_OK);
+		/* Either slot says it, and it can be followed. */
+		read_all(path, after);
+		for (size_t slot = 0; slot < 2; slot++) {
+			after[slot * SLOT + 40] ^= 1;
+			write_all(path, after, FILE_BYTES);
+			after[slot * SLOT + 40] ^= 1;
+			expect(path, 3);
+		}
+		write_all(path, after, FILE_BYTES);
+		assert_int_equal(advance(path, 4, false), STATUS_OK);
+		expect(path, 4);
+	}
+}
+
 static void test_other_history(void **state)
 {
 	char path[SCRATCH_PATH_MAX];
@@ -415,12 +456,19 @@ static void test_faults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_SCRATCH(test_moves_forward),   IN_SCRATCH(test_never_backward),
-		IN_SCRATCH(test_forced_backward), IN_SCRATCH(test_format),
-		IN_SCRATCH(test_torn_write),      IN_SCRATCH(test_every_byte),
-		IN_SCRATCH(test_cut_off),         IN_SCRATCH(test_greatest_counter),
-		IN_SCRATCH(test_other_history),   IN_SCRATCH(test_not_a_file),
-		IN_SCRATCH(test_locked),          IN_SCRATCH(test_race),
+		IN_SCRATCH(test_moves_forward),
+		IN_SCRATCH(test_never_backward),
+		IN_SCRATCH(test_forced_backward),
+		IN_SCRATCH(test_format),
+		IN_SCRATCH(test_torn_write),
+		IN_SCRATCH(test_every_byte),
+		IN_SCRATCH(test_cut_off),
+		IN_SCRATCH(test_greatest_counter),
+		IN_SCRATCH(test_last_counter),
+		IN_SCRATCH(test_other_history),
+		IN_SCRATCH(test_not_a_file),
+		IN_SCRATCH(test_locked),
+		IN_SCRATCH(test_race),
 #ifdef PROVENV_TEST_HOOKS
 		IN_SCRATCH(test_faults),
 #endif

@@ -194,6 +194,29 @@ static void test_names(void **state)
 	signer_release(&signer);
 }
 
+/* A word that is no name is cut, and never inside a character. */
+static void test_long_name(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct signer signer = SIGNER_INIT;
+	char name[600];
+
+	(void)state;
+	for (size_t before = 0; before < 4; before++) {
+		memset(name, 'n', before);
+		for (size_t i = before; i + 3 < sizeof(name); i += 3)
+			memcpy(name + i, "\xe2\x82\xac", 4);
+		assert_int_equal(signer_generate(name, &signer, &err), STATUS_USAGE);
+		assert_true(text_is_line(slice_str(err.text)));
+		assert_non_null(strstr(err.text, "is not a name for a key"));
+		/* Escaped it is four times as long. */
+		memset(name, '\x1b', sizeof(name) - 1);
+		name[sizeof(name) - 1] = '\0';
+		assert_int_equal(signer_generate(name, &signer, &err), STATUS_USAGE);
+		assert_non_null(strstr(err.text, "is not a name for a key"));
+	}
+}
+
 /* Encodings of the eight points of small order, and all that is not the encoding of a point. */
 static const char *const unsound_keys[] = {
 	"0000000000000000000000000000000000000000000000000000000000000000",
@@ -713,6 +736,7 @@ int main(void)
 		cmocka_unit_test(test_generate_known_answer),
 		cmocka_unit_test(test_generate_is_fresh),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
+		cmocka_unit_test(test_long_name),
 		cmocka_unit_test(test_unsound_public_keys),
 		cmocka_unit_test_setup_teardown(test_save_known_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_load_go_example, setup, teardown),
