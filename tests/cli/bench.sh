@@ -23,6 +23,16 @@ tmpfs | ramfs)
 	is "on a machine" "$(json '0 <= j["machine"]["stolen_permille"] <= 1000 and j["machine"]["cores"] > 0')" true
 	expect 0 "${quickly[@]}" --rows append
 	has "a table" "$out" "ratio (min..max)"
+	# What is not installed is said, and measured elsewhere.
+	for row in peer-git:git peer-etcd:etcd; do
+		expect 0 env PATH="$PROVENV_BIN" "$PROVENV_BIN/provenv-bench" --quick --runs 1 \
+			--dir "$disk" --rows "${row%:*}"
+		has "a missing peer is told" "$out" "${row%:*}: ${row#*:} is not installed"
+		if type -P "${row#*:}" >/dev/null && type -P ssh-keygen >/dev/null; then
+			expect 0 "${quickly[@]}" --rows "${row%:*}" --json
+			is "a peer is measured" "$(json 'len(j["measures"])')" 1
+		fi
+	done
 	is "nothing is left behind" "$(ls -A "$disk")" ""
 	;;
 esac

@@ -127,7 +127,7 @@ static void find(int at, const char *path, struct place *ret)
 		memcpy(dir, path, (size_t)(slash - path) + 1);
 		dir[slash - path + 1] = 0;
 	}
-	(void)snprintf(ret->name, sizeof(ret->name), "%s", slash ? slash + 1 : path);
+	(void)snprintf(ret->name, sizeof(ret->name), "%.*s", NAME_MAX, slash ? slash + 1 : path);
 	fd = (int)syscall(SYS_openat, at, dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return;

@@ -32,6 +32,8 @@ enum status row_get_at(struct bench *bench, const struct row *row, struct error 
 enum status row_growth(struct bench *bench, const struct row *row, struct error *err);
 enum status row_shell_set(struct bench *bench, const struct row *row, struct error *err);
 enum status row_shell_get(struct bench *bench, const struct row *row, struct error *err);
+enum status row_peer_git(struct bench *bench, const struct row *row, struct error *err);
+enum status row_peer_etcd(struct bench *bench, const struct row *row, struct error *err);
 enum status row_memory(struct bench *bench, const struct row *row, struct error *err);
 
 #endif

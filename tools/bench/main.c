@@ -52,6 +52,10 @@ static const struct row rows[] = {
 	  UNIT_NANOSECONDS, GOAL_RATIO_AT_MOST, 1.5, row_shell_set },
 	{ "shell-get", "provenv get, a whole process", "true, a whole process", UNIT_NANOSECONDS,
 	  GOAL_VALUE_AT_MOST, 3e6, row_shell_get },
+	{ "peer-git", "provenv set, a whole process", "git commit -S, one changed line, an ssh key",
+	  UNIT_NANOSECONDS, GOAL_NONE, 0, row_peer_git },
+	{ "peer-etcd", "provenv set, a whole process", "etcdctl put, a single node",
+	  UNIT_NANOSECONDS, GOAL_NONE, 0, row_peer_etcd },
 	{ "memory", "most anonymous memory of audit and rebuild", "none", UNIT_BYTES,
 	  GOAL_VALUE_AT_MOST, 64.0 * 1024 * 1024, row_memory },
 };
