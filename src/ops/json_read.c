@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/banned.h"
 #include "base/bytes.h"
+
+#include "base/banned.h"
 
 static _Thread_local bool ran_out;
 

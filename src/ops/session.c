@@ -43,8 +43,7 @@ struct slice langmap_text(struct arena *arena, struct slice encoded)
 
 	if (encoded.len && event_decoder_new(&decoder, NULL))
 		arena->failed = true;
-	if (encoded.len == 0 || !decoder ||
-	    langmap_decode(decoder, encoded, &map, NULL))
+	if (encoded.len == 0 || !decoder || langmap_decode(decoder, encoded, &map, NULL))
 		return slice_of("", 0);
 	return arena_copy(arena, langmap_pick(&map));
 }
