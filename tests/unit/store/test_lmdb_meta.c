@@ -38,7 +38,7 @@ enum {
 	META_BYTES = 120,
 	FILE_BYTES_MAX = 64 * 1024 * 1024,
 	/* Among them commits after which the tables, and the list of free pages, look different. */
-	COMMITS = 12,
+	COMMITS = 6,
 	OUTCOME_NEW = 100,
 	OUTCOME_OLD = 101,
 };
