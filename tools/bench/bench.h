@@ -18,6 +18,8 @@ struct bench {
 	const char *dir;     /* scratch directory; everything is made below it */
 	const char *program; /* the provenv to run in processes of its own; NULL: there is none */
 	unsigned runs;       /* how often each pair is measured */
+	uint64_t events_max; /* of the logs that rows compare; a power of ten is reached */
+	unsigned commands;   /* timed so far: a number for values that were never there */
 	bool quick;
 	struct report *report;
 };
@@ -32,6 +34,7 @@ enum status row_get_at(struct bench *bench, const struct row *row, struct error 
 enum status row_growth(struct bench *bench, const struct row *row, struct error *err);
 enum status row_shell_set(struct bench *bench, const struct row *row, struct error *err);
 enum status row_shell_get(struct bench *bench, const struct row *row, struct error *err);
+enum status row_peer_sqlite(struct bench *bench, const struct row *row, struct error *err);
 enum status row_peer_git(struct bench *bench, const struct row *row, struct error *err);
 enum status row_peer_etcd(struct bench *bench, const struct row *row, struct error *err);
 enum status row_memory(struct bench *bench, const struct row *row, struct error *err);

@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,28 +25,40 @@
 
 #include "base/banned.h"
 
-enum { COMMANDS = 20 }; /* of one half of a pair */
+enum {
+	COMMANDS_QUICK = 10, /* of one half of a pair */
+	COMMANDS_FULL = 20,
+};
 
-/* Run a program with nothing on its standard input and nowhere for its output. */
-enum status spawn(const char *const *argv, struct error *err)
+/* Start a program with nothing on its standard input; @output: a descriptor, -1: nowhere. */
+static enum status start(const char *const *argv, int output, pid_t *ret, struct error *err)
 {
 	union {
 		const char *const *in;
 		char *const *out; /* posix_spawn() does not write to it */
 	} args = { .in = argv };
 	posix_spawn_file_actions_t actions;
-	int code, ended = 0;
-	pid_t pid;
+	int code = posix_spawn_file_actions_init(&actions);
 
-	code = posix_spawn_file_actions_init(&actions);
+	if (code)
+		return error_errno(err, STATUS_NO_MEMORY, code, "cannot run %s", argv[0]);
 	for (int fd = 0; fd <= STDERR_FILENO && code == 0; fd++)
 		code = posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+	if (code == 0 && output >= 0)
+		code = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
 	if (code == 0)
-		code = posix_spawnp(&pid, argv[0], &actions, NULL, args.out, environ);
+		code = posix_spawnp(ret, argv[0], &actions, NULL, args.out, environ);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	if (code)
 		return error_errno(err, code == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, code,
 				   "cannot run %s", argv[0]);
+	return STATUS_OK;
+}
+
+static enum status await(pid_t pid, const char *const *argv, struct error *err)
+{
+	int ended = 0;
+
 	while (waitpid(pid, &ended, 0) < 0)
 		if (errno != EINTR)
 			return error_errno(err, STATUS_IO, errno, "cannot wait for %s", argv[0]);
@@ -52,6 +66,14 @@ enum status spawn(const char *const *argv, struct error *err)
 		return error_set(err, STATUS_IO, "%s %s … failed (%d)", argv[0],
 				 argv[1] ? argv[1] : "", ended);
 	return STATUS_OK;
+}
+
+enum status spawn(const char *const *argv, struct error *err)
+{
+	pid_t pid;
+	enum status status = start(argv, -1, &pid, err);
+
+	return status ? status : await(pid, argv, err);
 }
 
 bool has_program(const char *name)
@@ -72,42 +94,98 @@ bool has_program(const char *name)
 	return found;
 }
 
-static enum status time_commands(struct template *template, unsigned *number, double *ret_ns,
-				 struct error *err)
+bool installed(struct bench *bench, const struct row *row, const char *program)
 {
-	uint64_t begin = clock_monotonic_ns();
-	enum status status = STATUS_OK;
+	if (has_program(program))
+		return true;
+	buf_printf(&bench->report->notes, "%s: %s is not installed\n", row->name, program);
+	return false;
+}
 
-	for (size_t i = 0; i < COMMANDS && !status; i++, (*number)++) {
-		AUTO(buf_release) struct buf text = BUF_INIT;
+/* What the program wrote first, as far as there is room for it. */
+static void first_output(const char *const *argv, char *ret, size_t size)
+{
+	struct error why = ERROR_INIT;
+	int ends[2]; /* to read from, to write to */
+	size_t len = 0;
+	ssize_t got;
+	pid_t pid;
+	enum status status;
 
-		if (template->varying) {
-			buf_printf(&text, "%s%u%s", template->before, *number, template->after);
-			template->argv[template->varying] = buf_str(&text);
-		}
-		if (template->prepare)
-			status = template->prepare(template->context, *number, err);
-		if (!status)
-			status = spawn(template->argv, err);
+	ret[0] = '\0';
+	if (pipe2(ends, O_CLOEXEC))
+		return;
+	status = start(argv, ends[1], &pid, &why);
+	(void)close(ends[1]);
+	while (!status && len + 1 < size && (got = read(ends[0], ret + len, size - 1 - len)) > 0)
+		len += (size_t)got;
+	ret[len] = '\0';
+	/* Whoever writes more than we want to know must not wait for us. */
+	(void)close(ends[0]);
+	if (!status)
+		(void)await(pid, argv, &why);
+}
+
+void program_version(const char *const *argv, char *ret, size_t size)
+{
+	char text[256];
+	const char *begin = text;
+
+	if (!has_program(argv[0])) {
+		(void)snprintf(ret, size, "not installed");
+		return;
 	}
-	*ret_ns = (double)(clock_monotonic_ns() - begin) / (double)COMMANDS;
+	first_output(argv, text, sizeof(text));
+	text[strcspn(text, "\n")] = '\0';
+	begin += strcspn(text, "0123456789");
+	(void)snprintf(ret, size, "%.*s", (int)strcspn(begin, " "), *begin ? begin : "unknown");
+}
+
+static enum status time_command(struct template *template, unsigned number, uint64_t *spent_ns,
+				struct error *err)
+{
+	AUTO(buf_release) struct buf text = BUF_INIT;
+	enum status status = STATUS_OK;
+	uint64_t begin;
+
+	if (template->varying) {
+		buf_printf(&text, "%s%u%s", template->before, number, template->after);
+		status = buf_status(&text, err);
+		template->argv[template->varying] = buf_str(&text);
+	}
+	if (!status && template->prepare)
+		status = template->prepare(template->context, number, err);
+	begin = clock_monotonic_ns();
+	if (!status)
+		status = spawn(template->argv, err);
+	*spent_ns += clock_monotonic_ns() - begin;
 	return status;
 }
 
 enum status alternate(struct bench *bench, struct template *ours, struct template *theirs,
 		      struct measure *measure, struct error *err)
 {
-	unsigned number = 1;
+	struct template *both[] = { ours, theirs };
+	unsigned commands = bench->quick ? COMMANDS_QUICK : COMMANDS_FULL;
+	uint64_t ignored_ns = 0;
 	enum status status = STATUS_OK;
 
+	/* The first of each makes what the others find. */
+	for (unsigned i = 0; i < 2 && !status; i++)
+		status = time_command(both[i], ++bench->commands, &ignored_ns, err);
 	for (unsigned run = 0; run < bench->runs && !status; run++) {
-		double ours_ns = 0, theirs_ns = 0;
+		uint64_t spent_ns[2] = { 0 };
 
-		status = time_commands(ours, &number, &ours_ns, err);
+		for (unsigned i = 0; i < 2 * commands && !status; i++) {
+			/* Who begins changes: ours, theirs, theirs, ours … */
+			unsigned which = (i + i / 2) % 2;
+
+			status =
+				time_command(both[which], ++bench->commands, &spent_ns[which], err);
+		}
 		if (!status)
-			status = time_commands(theirs, &number, &theirs_ns, err);
-		if (!status)
-			measure_pair(measure, ours_ns, theirs_ns);
+			measure_pair(measure, (double)spent_ns[0] / commands,
+				     (double)spent_ns[1] / commands);
 	}
 	return status;
 }

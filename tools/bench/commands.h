@@ -15,9 +15,9 @@ struct template
 {
 	const char *argv[12];
 	size_t varying;     /* index into argv; 0: none */
-	const char *before; /* the argument: this, a number, and that */
+	const char *before; /* the argument: this, a number never used before, and that */
 	const char *after;
-	/* Called before each run, its time counts; NULL: nothing to do. */
+	/* Called before each run, its time does not count; NULL: nothing to do. */
 	enum status (*prepare)(void *context, unsigned number, struct error *err);
 	void *context;
 };
@@ -30,8 +30,19 @@ enum status spawn(const char *const *argv, struct error *err);
 
 /* Is there a program of that name in PATH? */
 bool has_program(const char *name);
+/* The same; if not, the notes of the report say that @row is left out for lack of it. */
+bool installed(struct bench *bench, const struct row *row, const char *program);
 
-/* Nanoseconds of both, for each pair the mean of some commands of each. */
+/*
+ * What a program says of its version: of the first line it writes, from the first digit to the
+ * next blank; "unknown" when there is none, "not installed" without a program.
+ */
+void program_version(const char *const *argv, char *ret, size_t size);
+
+/*
+ * Nanoseconds of both, for each pair the mean of some commands of each, which take turns one by
+ * one.
+ */
 enum status alternate(struct bench *bench, struct template *ours, struct template *theirs,
 		      struct measure *measure, struct error *err);
 

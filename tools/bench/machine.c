@@ -3,6 +3,7 @@
  */
 #include "machine.h"
 
+#include <inttypes.h>
 #include <lmdb.h>
 #include <msgpack.h>
 #include <sodium.h>
@@ -21,6 +22,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "commands.h"
 
 #include "base/banned.h"
 
@@ -154,6 +156,12 @@ void machine_look(const char *dir, struct machine *ret)
 		.ticks = look_at_ticks(),
 	};
 	look_at_cpu(ret->cpu, sizeof(ret->cpu));
+	program_version((const char *const[]){ "git", "--version", NULL }, ret->git,
+			sizeof(ret->git));
+	program_version((const char *const[]){ "etcd", "--version", NULL }, ret->etcd,
+			sizeof(ret->etcd));
+	program_version((const char *const[]){ "sqlite3", "--version", NULL }, ret->sqlite_shell,
+			sizeof(ret->sqlite_shell));
 	if (uname(&system) == 0)
 		(void)snprintf(ret->kernel, sizeof(ret->kernel), "%s %s %s", system.sysname,
 			       system.release, system.machine);
@@ -194,8 +202,11 @@ void machine_text(const struct machine *machine, struct buf *out)
 	buf_printf(out, "LMDB %d.%d.%d, SQLite %s, libsodium %s, msgpack-c %s, %s\n",
 		   MDB_VERSION_MAJOR, MDB_VERSION_MINOR, MDB_VERSION_PATCH, sqlite3_libversion(),
 		   sodium_version_string(), msgpack_version(), COMPILER);
-	buf_printf(out, "provenv %s, build: %s; %u runs%s\n", PROVENV_VERSION, machine->build,
-		   machine->runs, machine->quick ? ", quick" : "");
+	buf_printf(out, "programs: git %s, etcd %s, sqlite3 %s\n", machine->git, machine->etcd,
+		   machine->sqlite_shell);
+	buf_printf(out, "provenv %s, build: %s; %u runs, logs up to %" PRIu64 " events%s\n",
+		   PROVENV_VERSION, machine->build, machine->runs, machine->events_max,
+		   machine->quick ? ", quick" : "");
 	buf_printf(out,
 		   "taken by others meanwhile: %u.%u %% of the processors by the hypervisor, "
 		   "%u.%u %% by other programs\n",
@@ -220,10 +231,14 @@ void machine_json(const struct machine *machine, struct json *json)
 	jsonw_pair_string(json, "libsodium", sodium_version_string());
 	jsonw_pair_string(json, "msgpack", msgpack_version());
 	jsonw_pair_string(json, "compiler", COMPILER);
+	jsonw_pair_string(json, "git", machine->git);
+	jsonw_pair_string(json, "etcd", machine->etcd);
+	jsonw_pair_string(json, "sqlite_shell", machine->sqlite_shell);
 	jsonw_pair_string(json, "provenv", PROVENV_VERSION);
 	jsonw_pair_string(json, "build", machine->build);
 	jsonw_pair_bool(json, "release", machine->release);
 	jsonw_pair_uint(json, "runs", machine->runs);
+	jsonw_pair_uint(json, "events_max", machine->events_max);
 	jsonw_pair_bool(json, "quick", machine->quick);
 	jsonw_pair_uint(json, "stolen_permille", stolen_permille(machine));
 	jsonw_pair_uint(json, "others_permille", others_permille(machine));

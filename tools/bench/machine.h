@@ -18,14 +18,20 @@ struct machine_ticks {
 	uint64_t own;    /* of this process, and of its children that ended */
 };
 
+enum { PEER_VERSION_MAX = 32 };
+
 struct machine {
 	char cpu[128];
 	long cores;
 	char kernel[256];
-	const char *file_system; /* of the scratch directory; static */
-	const char *build;       /* static */
-	bool release;            /* optimised, without sanitizers and test hooks */
+	const char *file_system;    /* of the scratch directory; static */
+	const char *build;          /* static */
+	bool release;               /* optimised, without sanitizers and test hooks */
+	char git[PEER_VERSION_MAX]; /* "not installed" without */
+	char etcd[PEER_VERSION_MAX];
+	char sqlite_shell[PEER_VERSION_MAX];
 	unsigned runs;
+	uint64_t events_max;
 	bool quick;
 	struct machine_ticks ticks; /* of the measuring, once machine_settle() was called */
 };

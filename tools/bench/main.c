@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "bench.h"
 #include "machine.h"
+#include "reads.h"
 #include "report.h"
 #include "scratch.h"
 
@@ -27,6 +28,8 @@
 enum {
 	RUNS_DEFAULT = 5,
 	PROGRAM_PATH_MAX = 4096,
+	EVENTS_MAX_QUICK = 100 * 1000,
+	EVENTS_MAX_DEFAULT = 1000 * 1000,
 };
 
 static const struct row rows[] = {
@@ -52,10 +55,14 @@ static const struct row rows[] = {
 	  UNIT_NANOSECONDS, GOAL_RATIO_AT_MOST, 1.5, row_shell_set },
 	{ "shell-get", "provenv get, a whole process", "true, a whole process", UNIT_NANOSECONDS,
 	  GOAL_VALUE_AT_MOST, 3e6, row_shell_get },
-	{ "peer-git", "provenv set, a whole process", "git commit -S, one changed line, an ssh key",
-	  UNIT_NANOSECONDS, GOAL_NONE, 0, row_peer_git },
-	{ "peer-etcd", "provenv set, a whole process", "etcdctl put, a single node",
-	  UNIT_NANOSECONDS, GOAL_NONE, 0, row_peer_etcd },
+	{ "peer-sqlite", "provenv get, a whole process", "sqlite3 FILE 'select', a whole process",
+	  UNIT_NANOSECONDS, GOAL_NONE, 0, row_peer_sqlite },
+	{ "peer-git", "provenv set or get, a whole process",
+	  "git commit -S with an ssh key, one changed line; git show", UNIT_NANOSECONDS, GOAL_NONE,
+	  0, row_peer_git },
+	{ "peer-etcd", "provenv set or get, a whole process",
+	  "etcdctl put or get, a single node on this machine", UNIT_NANOSECONDS, GOAL_NONE, 0,
+	  row_peer_etcd },
 	{ "memory", "most anonymous memory of audit and rebuild", "none", UNIT_BYTES,
 	  GOAL_VALUE_AT_MOST, 64.0 * 1024 * 1024, row_memory },
 };
@@ -64,33 +71,50 @@ enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
 
 struct options {
 	const char *dir;
-	const char *names; /* --rows; NULL: all */
+	const char *names;   /* --rows; NULL: all */
+	uint64_t events_max; /* 0: not given */
 	unsigned runs;
 	bool quick;
 	bool json;
 	bool help;
+	bool list; /* --rows without names */
 };
 
 /* --- options ---------------------------------------------------------------------------------- */
 
+static void print_rows(void)
+{
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		char target[TARGET_TEXT_MAX];
+
+		row_target(&rows[i], target);
+		(void)printf("  %-12s%s\n              against: %s\n              target: %s\n",
+			     rows[i].name, rows[i].what, rows[i].limit, target);
+	}
+}
+
 static void print_help(void)
 {
 	(void)printf(
-		"usage: provenv-bench [--quick] [--rows NAME,...] [--runs N] [--dir DIR] "
-		"[--json]\n\n"
+		"usage: provenv-bench [--quick] [--rows [NAME,...]] [--runs N] [--events-max N]\n"
+		"                     [--dir DIR] [--json]\n\n"
 		"Measures provenv beside the limits it is held against, in turn, and prints\n"
 		"medians. A missed target is printed; the exit code is 0 all the same.\n\n"
-		"  --quick      smaller logs, under a minute\n"
-		"  --rows LIST  only these rows, separated by commas\n"
-		"  --runs N     measure each pair N times, 1 to %d (default %d)\n"
-		"  --dir DIR    where to make the scratch directory, on a disk (default $TMPDIR,\n"
-		"               else /tmp); it is removed afterwards\n"
-		"  --json       one JSON object instead of the table\n"
-		"  --help       this\n\nrows:\n",
-		RUNS_MAX, RUNS_DEFAULT);
-	for (size_t i = 0; i < ROW_COUNT; i++)
-		(void)printf("  %-10s %s\n             against: %s\n", rows[i].name, rows[i].what,
-			     rows[i].limit);
+		"  --quick         smaller logs, under a minute\n"
+		"  --rows LIST     only these rows, separated by commas; without a list: show them\n"
+		"  --runs N        measure each pair N times, 1 to %d (default %d)\n"
+		"  --events-max N  grow the logs of get-at and growth to the greatest power of ten\n"
+		"                  up to this, %d to %d (default %d, with --quick %d); the\n"
+		"                  greatest takes 6 GB of disk and some twenty minutes\n"
+		"  --dir DIR       where to make the scratch directory, on a disk (default $TMPDIR,\n"
+		"                  else /tmp); it is removed afterwards\n"
+		"  --json          one JSON object instead of the table\n"
+		"  --help          this\n\n"
+		"git with ssh-keygen, etcd with etcdctl, and sqlite3 are measured beside provenv\n"
+		"when they are installed.\n\nrows:\n",
+		RUNS_MAX, RUNS_DEFAULT, LOG_EVENTS_MIN, LOG_EVENTS_MAX, EVENTS_MAX_DEFAULT,
+		EVENTS_MAX_QUICK);
+	print_rows();
 }
 
 /* The value of option @name at argv[*at]: "--name VALUE" or "--name=VALUE"; NULL: another one. */
@@ -119,6 +143,20 @@ static enum status set_runs(struct options *options, const char *text, struct er
 	return STATUS_OK;
 }
 
+static enum status set_events_max(struct options *options, const char *text, struct error *err)
+{
+	uint64_t events;
+
+	if (!text_to_u64(slice_str(text), &events) || events < LOG_EVENTS_MIN ||
+	    events > LOG_EVENTS_MAX)
+		return error_set(err, STATUS_USAGE,
+				 "--events-max takes a number from %d to %d, "
+				 "not %s",
+				 LOG_EVENTS_MIN, LOG_EVENTS_MAX, text);
+	options->events_max = events;
+	return STATUS_OK;
+}
+
 static enum status parse_value(char **argv, int *at, struct options *options, struct error *err)
 {
 	const char *arg = argv[*at];
@@ -136,6 +174,9 @@ static enum status parse_value(char **argv, int *at, struct options *options, st
 	value = option_value(argv, at, "--runs");
 	if (value)
 		return set_runs(options, value, err);
+	value = option_value(argv, at, "--events-max");
+	if (value)
+		return set_events_max(options, value, err);
 	return error_set(err, STATUS_USAGE, "cannot understand %s, or its value is missing", arg);
 }
 
@@ -147,6 +188,9 @@ static enum status parse_one(char **argv, int *at, struct options *options, stru
 		options->json = true;
 	else if (strcmp(argv[*at], "--help") == 0)
 		options->help = true;
+	else if (strcmp(argv[*at], "--rows") == 0 &&
+		 (!argv[*at + 1] || strncmp(argv[*at + 1], "--", 2) == 0))
+		options->list = true;
 	else
 		return parse_value(argv, at, options, err);
 	return STATUS_OK;
@@ -233,6 +277,13 @@ static bool measure_rows(struct bench *bench, const char *names)
 	return complete;
 }
 
+static uint64_t events_max(const struct options *options)
+{
+	if (options->events_max)
+		return options->events_max;
+	return options->quick ? EVENTS_MAX_QUICK : EVENTS_MAX_DEFAULT;
+}
+
 static int work(void *context, const char *dir)
 {
 	const struct options *options = context;
@@ -243,6 +294,7 @@ static int work(void *context, const char *dir)
 		.dir = dir,
 		.program = find_program(program, sizeof(program)) ? program : NULL,
 		.runs = options->runs,
+		.events_max = events_max(options),
 		.quick = options->quick,
 		.report = &report,
 	};
@@ -251,6 +303,7 @@ static int work(void *context, const char *dir)
 
 	machine_look(dir, &machine);
 	machine.runs = options->runs;
+	machine.events_max = bench.events_max;
 	machine.quick = options->quick;
 	complete = measure_rows(&bench, options->names);
 	machine_settle(&machine);
@@ -282,8 +335,11 @@ int main(int argc, char **argv)
 
 	if (parse(argc, argv, &options, &why))
 		return failed(&why);
-	if (options.help) {
-		print_help();
+	if (options.help || options.list) {
+		if (options.help)
+			print_help();
+		else
+			print_rows();
 		return fflush(stdout) == 0 ? 0 : 1;
 	}
 	if (secret_init_process(&why) || scratch_run(options.dir, work, &options, &code, &why))

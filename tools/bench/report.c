@@ -43,6 +43,8 @@ struct measure *report_measure(struct report *report, const struct row *row, str
 	report->last = measure;
 	measure->row = row;
 	measure->goal = row->goal;
+	measure->what = row->what;
+	measure->limit = row->limit;
 	va_start(args, label);
 	(void)vsnprintf(measure->label, sizeof(measure->label), label, args);
 	va_end(args);
@@ -163,22 +165,34 @@ static void format_spread(enum unit unit, const struct spread *spread, char *ret
 	(void)snprintf(ret, size, "%s (%s..%s)", median, least, most);
 }
 
-static void format_target(const struct measure *measure, char *ret, size_t size)
+static bool is_ratio(enum goal goal)
 {
-	bool at_least =
-		measure->goal == GOAL_RATIO_AT_LEAST || measure->goal == GOAL_VALUE_AT_LEAST;
-	bool of_ratio = measure->goal == GOAL_RATIO_AT_LEAST || measure->goal == GOAL_RATIO_AT_MOST;
+	return goal == GOAL_RATIO_AT_LEAST || goal == GOAL_RATIO_AT_MOST;
+}
+
+static void format_target(const struct row *row, enum goal goal, char ret[TARGET_TEXT_MAX])
+{
+	bool at_least = goal == GOAL_RATIO_AT_LEAST || goal == GOAL_VALUE_AT_LEAST;
 	char value[32];
 
-	if (measure->goal == GOAL_NONE) {
-		(void)snprintf(ret, size, "-");
+	if (goal == GOAL_NONE) {
+		(void)snprintf(ret, TARGET_TEXT_MAX, "-");
 		return;
 	}
-	if (of_ratio)
-		(void)snprintf(value, sizeof(value), "%.2f", measure->row->target);
+	if (is_ratio(goal))
+		(void)snprintf(value, sizeof(value), "%.2f", row->target);
 	else
-		format_value(measure->row->unit, measure->row->target, value, sizeof(value));
-	(void)snprintf(ret, size, "%s %s", at_least ? ">=" : "<=", value);
+		format_value(row->unit, row->target, value, sizeof(value));
+	(void)snprintf(ret, TARGET_TEXT_MAX, "%s %s", at_least ? ">=" : "<=", value);
+}
+
+void row_target(const struct row *row, char ret[TARGET_TEXT_MAX])
+{
+	char target[TARGET_TEXT_MAX];
+
+	format_target(row, row->goal, target);
+	(void)snprintf(ret, TARGET_TEXT_MAX, "%s%.32s", is_ratio(row->goal) ? "ratio " : "",
+		       target);
 }
 
 static void append_line(struct buf *out, const char *const cells[5])
@@ -189,10 +203,10 @@ static void append_line(struct buf *out, const char *const cells[5])
 
 static void append_measure(struct buf *out, const struct measure *measure)
 {
-	char ratio[64] = "-", target[64], ours[128], theirs[128] = "-";
+	char ratio[64] = "-", target[TARGET_TEXT_MAX], ours[128], theirs[128] = "-";
 	struct spread spread = spread_of(measure->ours, measure->count);
 
-	format_target(measure, target, sizeof(target));
+	format_target(measure->row, measure->goal, target);
 	format_spread(measure->row->unit, &spread, ours, sizeof(ours));
 	if (measure->paired) {
 		spread = spread_of(measure->theirs, measure->count);
@@ -210,6 +224,22 @@ static void append_measure(struct buf *out, const struct measure *measure)
 		   measure->label);
 }
 
+/* What the lines say, once for those that say the same. */
+static void append_legend(struct buf *out, const struct report *report)
+{
+	const struct measure *before = NULL;
+
+	for (const struct measure *at = report->first; at; at = at->next) {
+		if (!at->count || (before && before->row == at->row && before->what == at->what &&
+				   before->limit == at->limit))
+			continue;
+		buf_printf(out, "%-12s%s\n            against: %s\n",
+			   before && before->row == at->row ? "" : at->row->name, at->what,
+			   at->limit);
+		before = at;
+	}
+}
+
 void report_table(const struct report *report, const struct machine *machine, struct buf *out)
 {
 	machine_text(machine, out);
@@ -221,6 +251,8 @@ void report_table(const struct report *report, const struct machine *machine, st
 	for (const struct measure *at = report->first; at; at = at->next)
 		if (at->count)
 			append_measure(out, at);
+	buf_append_byte(out, '\n');
+	append_legend(out, report);
 	if (report->notes.len) {
 		buf_append_byte(out, '\n');
 		buf_append_slice(out, buf_slice(&report->notes));
@@ -261,13 +293,11 @@ static void json_spread(struct json *json, const char *key, struct spread spread
 
 static void json_measure(struct json *json, const struct measure *measure)
 {
-	bool of_ratio = measure->goal == GOAL_RATIO_AT_LEAST || measure->goal == GOAL_RATIO_AT_MOST;
-
 	jsonw_object(json);
 	jsonw_pair_string(json, "row", measure->row->name);
 	jsonw_pair_string(json, "label", measure->label);
-	jsonw_pair_string(json, "what", measure->row->what);
-	jsonw_pair_string(json, "limit", measure->row->limit);
+	jsonw_pair_string(json, "what", measure->what);
+	jsonw_pair_string(json, "limit", measure->limit);
 	jsonw_pair_string(json, "unit", unit_names[measure->row->unit]);
 	jsonw_pair_uint(json, "runs", measure->count);
 	if (measure->paired)
@@ -277,8 +307,9 @@ static void json_measure(struct json *json, const struct measure *measure)
 		json_spread(json, "theirs", spread_of(measure->theirs, measure->count), 1);
 	jsonw_pair_string(json, "goal", goal_names[measure->goal]);
 	if (measure->goal != GOAL_NONE) {
-		jsonw_pair_uint(json, "target",
-				rounded(measure->row->target * (of_ratio ? 1000 : 1)));
+		jsonw_pair_uint(
+			json, "target",
+			rounded(measure->row->target * (is_ratio(measure->goal) ? 1000 : 1)));
 		jsonw_pair_bool(json, "met", goal_met(measure));
 	}
 	jsonw_end(json);

@@ -44,12 +44,19 @@ struct row {
 	enum status (*run)(struct bench *bench, const struct row *row, struct error *err);
 };
 
+enum { TARGET_TEXT_MAX = 64 };
+
+/* The target of @row as text, "-" without one: "ratio >= 0.90", "<= 3.00 ms". */
+void row_target(const struct row *row, char ret[TARGET_TEXT_MAX]);
+
 /* The numbers of one line of the table. */
 struct measure {
 	struct measure *next;
 	const struct row *row;
-	char label[64]; /* what this line is, beyond the row; may be empty */
-	enum goal goal; /* the row's, or GOAL_NONE for a line that only explains */
+	char label[64];    /* what this line is, beyond the row; may be empty */
+	const char *what;  /* the row's, or what a line says that measures something else */
+	const char *limit; /* likewise */
+	enum goal goal;    /* the row's, or GOAL_NONE for a line that only explains */
 	size_t count;
 	bool paired; /* `theirs` is filled */
 	double ours[RUNS_MAX];

@@ -1,6 +1,6 @@
 /*
- * shell-set, shell-get: what one command costs a script, process and all, against the sqlite3
- * program and against a program that does nothing.
+ * shell-set, shell-get, peer-sqlite: what one command costs a script, process and all, against the
+ * sqlite3 program and against a program that does nothing.
  */
 #include <stddef.h>
 
@@ -15,6 +15,18 @@
 #include "base/banned.h"
 
 enum { SETS_BEFORE = 200 };
+
+/* A table like a store's variables, for the sqlite3 program. */
+static enum status make_table(const struct bench *bench, const char *name, struct buf *ret_path,
+			      struct error *err)
+{
+	buf_printf(ret_path, "%s/%s.db", bench->dir, name);
+	return spawn((const char *const[]){ "sqlite3", buf_str(ret_path),
+					    "CREATE TABLE variable (key, value);"
+					    "INSERT INTO variable VALUES ('GREETING', 'hello')",
+					    NULL },
+		     err);
+}
 
 enum status row_shell_set(struct bench *bench, const struct row *row, struct error *err)
 {
@@ -37,16 +49,15 @@ enum status row_shell_set(struct bench *bench, const struct row *row, struct err
 	enum status status = need_program(bench, err);
 
 	if (!measure)
-		return error_no_memory(err);
+		return STATUS_NO_MEMORY;
+	if (!installed(bench, row, "sqlite3"))
+		return STATUS_OK;
 	if (!status)
 		status = make_store(bench, "shell-set", &path, err);
-	buf_printf(&table, "%s/shell-set.db", bench->dir);
 	ours.argv[2] = buf_str(&path);
-	theirs.argv[1] = buf_str(&table);
 	if (!status)
-		status = spawn((const char *const[]){ "sqlite3", buf_str(&table),
-						      "CREATE TABLE variable (key, value)", NULL },
-			       err);
+		status = make_table(bench, "shell-set", &table, err);
+	theirs.argv[1] = buf_str(&table);
 	return status ? status : alternate(bench, &ours, &theirs, measure, err);
 }
 
@@ -75,12 +86,14 @@ enum status row_shell_get(struct bench *bench, const struct row *row, struct err
 	struct template theirs = { .argv = { "true" } };
 	enum status status = need_program(bench, err);
 
+	if (!installed(bench, row, "true"))
+		return STATUS_OK;
 	if (!status)
 		status = make_store(bench, "shell-get", &path, err);
 	ours.argv[2] = buf_str(&path);
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]) && !status; i++) {
-		struct measure *measure =
-			report_measure(bench->report, row, err, "after %u sets", sets[i]);
+		struct measure *measure = report_measure(bench->report, row, err, "after %u set%s",
+							 sets[i], sets[i] == 1 ? "" : "s");
 
 		if (!measure)
 			return STATUS_NO_MEMORY;
@@ -89,4 +102,30 @@ enum status row_shell_get(struct bench *bench, const struct row *row, struct err
 			status = alternate(bench, &ours, &theirs, measure, err);
 	}
 	return status;
+}
+
+enum status row_peer_sqlite(struct bench *bench, const struct row *row, struct error *err)
+{
+	struct measure *measure = report_measure(bench->report, row, err, "get");
+	AUTO(buf_release) struct buf path = BUF_INIT;
+	AUTO(buf_release) struct buf table = BUF_INIT;
+	struct template ours = { .argv = { bench->program, "--store", NULL, "get", "GREETING" } };
+	struct template theirs = {
+		.argv = { "sqlite3", NULL, "SELECT value FROM variable WHERE key = 'GREETING'" },
+	};
+	enum status status = need_program(bench, err);
+
+	if (!measure)
+		return STATUS_NO_MEMORY;
+	if (!installed(bench, row, "sqlite3"))
+		return STATUS_OK;
+	if (!status)
+		status = make_store(bench, "peer-sqlite", &path, err);
+	if (!status)
+		status = set_often(bench->program, buf_str(&path), 1, err);
+	ours.argv[2] = buf_str(&path);
+	if (!status)
+		status = make_table(bench, "peer-sqlite", &table, err);
+	theirs.argv[1] = buf_str(&table);
+	return status ? status : alternate(bench, &ours, &theirs, measure, err);
 }
