@@ -108,6 +108,21 @@ void db_rollback(struct db *db)
 	(void)sqlite3_reset(db->rollback);
 }
 
+enum status db_begin(struct db *db, bool to_write, struct error *err)
+{
+	enum status status;
+
+	/* A rollback fails for want of memory only, and may be had now. */
+	db_rollback(db);
+	if (!sqlite3_get_autocommit(db->handle))
+		return error_no_memory(err);
+	status = db_exec(db, to_write ? "BEGIN IMMEDIATE" : "BEGIN", err);
+	/* It may have begun, and only then have run out of memory. */
+	if (status)
+		db_rollback(db);
+	return status;
+}
+
 enum status db_exec(struct db *db, const char *sql, struct error *err)
 {
 	int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);

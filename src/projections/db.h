@@ -38,6 +38,12 @@ uint32_t db_file_id(const struct db *db);
 enum status db_exec(struct db *db, const char *sql, struct error *err);
 
 /*
+ * Begin a transaction; @to_write: take the write lock at once. One that is still open, because it
+ * could not be ended for want of memory, is undone first. On failure none is open.
+ */
+enum status db_begin(struct db *db, bool to_write, struct error *err);
+
+/*
  * End the transaction, if one is open, and undo what it wrote. SQLite ends some by itself when a
  * statement fails. Accepts NULL.
  */

@@ -169,7 +169,7 @@ static enum status build_tables(struct projection *projection, struct db *db,
 				struct evlog_snapshot *snapshot, uint64_t until, struct error *err)
 {
 	struct position position = { .schema_version = SCHEMA_VERSION };
-	enum status status = db_exec(db, "BEGIN", err);
+	enum status status = db_begin(db, false, err);
 
 	memcpy(position.log_id, store_log_id(projection->store), LOG_ID_BYTES);
 	if (!status)
@@ -357,7 +357,7 @@ static enum status loss_error(const struct projection *projection, const struct 
 static enum status apply_new(struct projection *projection, struct error *err)
 {
 	struct position position;
-	enum status status = db_exec(projection->db, "BEGIN IMMEDIATE", err);
+	enum status status = db_begin(projection->db, true, err);
 
 	if (status)
 		return status;
@@ -410,7 +410,7 @@ static enum status catch_up(struct projection *projection, enum projection_rebui
 static enum status begin_reading(struct projection *projection, struct error *err)
 {
 	struct position position;
-	enum status status = db_exec(projection->db, "BEGIN", err);
+	enum status status = db_begin(projection->db, false, err);
 
 	if (!status)
 		status = position_read(projection->db, &position, err);

@@ -1,10 +1,10 @@
 /*
  * The n-th call of one function of the C library fails: for every command, call, errno and n.
  *
- *   fault_calls [--long | --one=COMMAND:CALL:ERRNO:N[+][:json]]
+ *   fault_calls [--long[=PART/PARTS] | --one=COMMAND:CALL:ERRNO:N[+][:json] | --calls]
  *
  * In short, every command meets every call it makes at least twice: the first, and another one,
- * drawn, as the errno is; --long tries all of them. "N+" is the n-th and all that follow, as on a
+ * drawn, as the errno is; --long tries all of them, of every PARTS-th command from PART on. "N+" is the n-th and all that follow, as on a
  * disk that stays full. PROVENV_BIN names the programs, PROVENV_TEST_SEED the seed.
  *
  * Invariants: a fault counts as tried only where the command is known to make the call, so that
@@ -351,9 +351,9 @@ static void run_through(struct driver *driver, struct trial *trial)
 	}
 }
 
-static void run_long(struct driver *driver)
+static void run_long(struct driver *driver, size_t part, size_t parts)
 {
-	for (size_t command = 0; command < command_count; command++) {
+	for (size_t command = part; command < command_count; command += parts) {
 		for (size_t call = 0; call < CALL_COUNT; call++) {
 			struct trial trial = { .command = &commands[command],
 					       .call = (enum call)call };
@@ -369,6 +369,24 @@ static void run_long(struct driver *driver)
 			     driver->rig.tried);
 		(void)fflush(stdout);
 	}
+}
+
+/* @option: "" or "=PART/PARTS". */
+static int run_part(struct driver *driver, const char *option)
+{
+	unsigned long part = 0, parts = 1;
+	char *end = NULL;
+
+	if (*option == '=') {
+		part = strtoul(option + 1, &end, 10);
+		parts = *end == '/' ? strtoul(end + 1, &end, 10) : 0;
+	}
+	if (part >= parts || (end && *end != '\0') || (!end && *option != '\0')) {
+		(void)fprintf(stderr, "fault_calls: --long[=PART/PARTS], PART from 0 on\n");
+		return EXIT_USAGE;
+	}
+	run_long(driver, part, parts);
+	return 0;
 }
 
 /* --- one by hand ------------------------------------------------------------------------------ */
@@ -439,8 +457,8 @@ static int run(struct driver *driver, const char *option)
 		print_calls(driver);
 	else if (strncmp(option, "--one=", strlen("--one=")) == 0)
 		code = run_one(driver, option + strlen("--one="));
-	else if (strcmp(option, "--long") == 0)
-		run_long(driver);
+	else if (strncmp(option, "--long", strlen("--long")) == 0)
+		code = run_part(driver, option + strlen("--long"));
 	else
 		run_short(driver);
 	print_table(driver);

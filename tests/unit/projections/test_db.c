@@ -305,6 +305,42 @@ static void a_full_disk_is_io_and_rolls_back(void **state)
 	db_rollback(NULL);
 }
 
+/* As when it could not be rolled back for want of memory. */
+static void a_transaction_left_open_is_undone(void **state)
+{
+	struct db *db = opened(NULL, DB_MEMORY);
+
+	run(db, "CREATE TABLE t (a INTEGER NOT NULL)");
+	assert_int_equal(db_begin(db, true, NULL), STATUS_OK);
+	run(db, "INSERT INTO t VALUES (1)");
+	assert_int_equal(db_begin(db, true, NULL), STATUS_OK);
+	run(db, "INSERT INTO t VALUES (2)");
+	run(db, "COMMIT");
+	assert_int_equal(number(db, "SELECT sum(a) FROM t"), 2);
+	assert_false(db_damaged(db));
+	db_close(db);
+	(void)state;
+}
+
+/* The write lock is another's: nothing is begun. */
+static void what_cannot_begin_has_not_begun(void **state)
+{
+	struct db *one, *other;
+
+	make_file("state.db");
+	one = opened("state.db", DB_SHARED);
+	other = opened("state.db", DB_SHARED);
+	sqlite3_busy_timeout(db_handle(other), 0);
+	assert_int_equal(db_begin(one, true, NULL), STATUS_OK);
+	assert_int_equal(db_begin(other, true, NULL), STATUS_LOCKED);
+	assert_int_not_equal(sqlite3_get_autocommit(db_handle(other)), 0);
+	assert_int_equal(db_begin(other, false, NULL), STATUS_OK);
+	assert_int_equal(number(other, "SELECT sum(a) FROM t"), 1);
+	db_close(other);
+	db_close(one);
+	(void)state;
+}
+
 static void what_others_find_wrong_is_damage(void **state)
 {
 	struct db *db = opened(NULL, DB_MEMORY);
@@ -358,6 +394,8 @@ int main(void)
 		IN_SCRATCH(a_file_made_read_only_is_damage),
 		IN_SCRATCH(a_busy_file_is_locked_not_damaged),
 		IN_SCRATCH(a_full_disk_is_io_and_rolls_back),
+		cmocka_unit_test(a_transaction_left_open_is_undone),
+		IN_SCRATCH(what_cannot_begin_has_not_begun),
 		cmocka_unit_test(what_others_find_wrong_is_damage),
 		cmocka_unit_test(statements_are_kept_and_handed_out_clean),
 	};
