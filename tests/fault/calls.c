@@ -198,12 +198,11 @@ static void check_calls(struct driver *driver, size_t command)
 			  commands[command].name, call_names[call]);
 }
 
-/* What is interrupted for ever is taken up for ever; a lock that others hold, as EACCES and to
- * SQLite ENOLCK too say, is waited for. */
+/* What is interrupted for ever is taken up for ever; and a lock that cannot be had, for whatever
+ * reason, SQLite takes for one that others hold, and waits. */
 static bool may_last(enum call call, int fault)
 {
-	return fault != EINTR && fault != FAULT_SHORT &&
-	       !(call == CALL_FCNTL && (fault == EACCES || fault == ENOLCK));
+	return fault != EINTR && fault != FAULT_SHORT && call != CALL_FCNTL;
 }
 
 static struct trial draw(struct driver *driver, size_t command, size_t call)
@@ -297,8 +296,8 @@ static void run_sweeps(struct driver *driver)
 			       sweeps[i]))
 			continue;
 		try_known(driver, &trial);
-		do
-			trial.nth++;
+		do /* a lock is waited for, ten seconds each: few */
+			trial.nth += trial.call == CALL_FCNTL ? 2 * trial.nth : 1;
 		while ((!trial.onward || trial.nth < SWEEP_ONWARD_MAX) && try_one(driver, &trial));
 	}
 }

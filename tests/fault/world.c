@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,6 +156,58 @@ void world_reset(struct world *world)
 	rig_remove_tree(world->work);
 	rig_copy_tree(world->base, world->work);
 	go_to(world->work);
+}
+
+/* nftw() hands no context through: from where to where files are compared. */
+static struct comparison {
+	const char *from;
+	const char *to; /* NULL: only count */
+	uint64_t files;
+	bool differ;
+} comparing;
+
+static bool is_working_memory(const char *name)
+{
+	size_t len = strlen(name);
+
+	return strcmp(name, "lock.mdb") == 0 || (len > 4 && strcmp(name + len - 4, "-shm") == 0);
+}
+
+static int compare_entry(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+	AUTO(buf_release) struct buf one = BUF_INIT;
+	AUTO(buf_release) struct buf other = BUF_INIT;
+	AUTO_FREE char *peer = NULL;
+	struct stat status;
+
+	(void)info;
+	if (is_working_memory(path + where->base))
+		return 0;
+	comparing.files++;
+	if (!comparing.to)
+		return 0;
+	peer = rig_text("%s%s", comparing.to, path + strlen(comparing.from));
+	comparing.differ = lstat(peer, &status) || status.st_mode != info->st_mode;
+	if (!comparing.differ && kind == FTW_F) {
+		rig_read(path, &one);
+		rig_read(peer, &other);
+		comparing.differ = !slice_equal(buf_slice(&one), buf_slice(&other));
+	}
+	return comparing.differ;
+}
+
+static uint64_t count_entries(const char *from, const char *to)
+{
+	comparing = (struct comparison){ .from = from, .to = to };
+	(void)nftw(from, compare_entry, 16, FTW_PHYS);
+	return comparing.files;
+}
+
+bool world_is_untouched(const struct world *world)
+{
+	uint64_t files = count_entries(world->work, world->base);
+
+	return !comparing.differ && count_entries(world->base, NULL) == files;
 }
 
 void world_disarm(struct world *world)

@@ -61,6 +61,12 @@ void world_close(struct world *world);
 /* The image again, as the working directory. */
 void world_reset(struct world *world);
 
+/*
+ * Is every file what it is in the image, and none more or less? Locks and shared memory, which any
+ * command writes, do not count.
+ */
+bool world_is_untouched(const struct world *world);
+
 /* Arm nothing, and count from zero. */
 void world_disarm(struct world *world);
 
