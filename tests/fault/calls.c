@@ -4,8 +4,9 @@
  *   fault_calls [--long[=PART/PARTS] | --one=COMMAND:CALL:ERRNO:N[+][:json] | --calls]
  *
  * In short, every command meets every call it makes at least twice: the first, and another one,
- * drawn, as the errno is; --long tries all of them, of every PARTS-th command from PART on. "N+" is the n-th and all that follow, as on a
- * disk that stays full. PROVENV_BIN names the programs, PROVENV_TEST_SEED the seed.
+ * drawn, as the errno is; --long tries all of them, of every PARTS-th command from PART on. "N+" is
+ * the n-th and all that follow, as on a disk that stays full. PROVENV_BIN names the programs,
+ * PROVENV_TEST_SEED the seed.
  *
  * Invariants: a fault counts as tried only where the command is known to make the call, so that
  * one that does not fire is a failure of the rig; what no command calls is said at the end.

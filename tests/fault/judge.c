@@ -3,8 +3,8 @@
  *
  * Everything after the fault runs without one, on what the fault left, in this order: verify counts
  * the events; the command is given again under its own id; another one is set; the state is built
- * anew and compared; what lies about is looked for. Where the command left every file as it was, that
- * is done only now and then.
+ * anew and compared; what lies about is looked for. Where the command left every file as it was,
+ * that is done only now and then.
  */
 #include "fault/judge.h"
 
