@@ -72,8 +72,7 @@ static enum status read_all(const char *path)
 
 static off_t file_size(int fd)
 {
-	assert_true(fd >= 0);
-	return lseek(fd, 0, SEEK_END);
+	return fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
 }
 
 static void test_every_byte(void **state)
