@@ -325,11 +325,12 @@ static void a_transaction_left_open_is_undone(void **state)
 /* The write lock is another's: nothing is begun. */
 static void what_cannot_begin_has_not_begun(void **state)
 {
+	char path[SCRATCH_PATH_MAX];
 	struct db *one, *other;
 
-	make_file("state.db");
-	one = opened("state.db", DB_SHARED);
-	other = opened("state.db", DB_SHARED);
+	make_file(scratch_path(state, "state.db", path));
+	one = opened(path, DB_SHARED);
+	other = opened(path, DB_SHARED);
 	sqlite3_busy_timeout(db_handle(other), 0);
 	assert_int_equal(db_begin(one, true, NULL), STATUS_OK);
 	assert_int_equal(db_begin(other, true, NULL), STATUS_LOCKED);
@@ -338,7 +339,6 @@ static void what_cannot_begin_has_not_begun(void **state)
 	assert_int_equal(number(other, "SELECT sum(a) FROM t"), 1);
 	db_close(other);
 	db_close(one);
-	(void)state;
 }
 
 static void what_others_find_wrong_is_damage(void **state)
