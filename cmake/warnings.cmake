@@ -34,6 +34,7 @@ if(PROVENV_COVERAGE)
   # Atomic: threads that count in turn would make counters negative.
   target_compile_options(provenv_flags INTERFACE --coverage -fprofile-update=atomic)
   target_link_options(provenv_flags INTERFACE --coverage)
+  target_compile_definitions(provenv_flags INTERFACE PROVENV_COVERAGE)
 endif()
 if(PROVENV_TEST_HOOKS)
   target_compile_definitions(provenv_flags INTERFACE PROVENV_TEST_HOOKS)

@@ -107,12 +107,23 @@ static void settle(pid_t parent)
 	silence_errors();
 }
 
+/* A build that measures coverage writes its counts at exit(), which the child never comes to. */
+static void keep_coverage(void)
+{
+#ifdef PROVENV_COVERAGE
+	extern void __gcov_dump(void);
+
+	__gcov_dump();
+#endif
+}
+
 static _Noreturn void live(const struct child_job *job, pid_t parent, int fd)
 {
 	struct error result = ERROR_INIT;
 
 	settle(parent);
 	result.status = job->work(job->context, &result);
+	keep_coverage();
 	_exit(write(fd, &result, sizeof(result)) == (ssize_t)sizeof(result) ? 0 : 1);
 }
 
