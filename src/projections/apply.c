@@ -110,7 +110,7 @@ static enum status remove_variables(void *context, const struct table_row *profi
 static enum status environment_removed(const struct application *app)
 {
 	static const enum state_tag within[] = { TAG_ACTIVE, TAG_DATABASE, TAG_ENVIRONMENT,
-						 TAG_LOCK, TAG_PROFILE };
+						 TAG_LOCK,   TAG_PROFILE,  TAG_REPLACEMENT };
 	struct cell key = cell_text(application_text(app, FIELD_NAME));
 	struct application own = *app;
 	enum status status = table_each(app->db, TAG_PROFILE, &key, 1, UINT64_MAX, remove_variables,
@@ -151,7 +151,8 @@ static enum status environment_keyed(const struct application *app)
 
 static enum status profile_removed(const struct application *app)
 {
-	static const enum state_tag within[] = { TAG_DATABASE, TAG_PROFILE, TAG_VARIABLE };
+	static const enum state_tag within[] = { TAG_DATABASE, TAG_PROFILE, TAG_REPLACEMENT,
+						 TAG_VARIABLE };
 	struct cell keys[] = { cell_text(application_environment(app)),
 			       cell_text(application_profile(app)) };
 	enum status status = STATUS_OK;
@@ -246,8 +247,50 @@ static enum status database_detached(const struct application *app)
 	struct cell keys[] = { cell_text(application_environment(app)),
 			       cell_text(application_profile(app)),
 			       cell_text(application_text(app, FIELD_NAME)) };
+	enum status status = table_remove(app->db, TAG_DATABASE, keys, 3, app->seq, app->err);
 
-	return table_remove(app->db, TAG_DATABASE, keys, 3, app->seq, app->err);
+	return status ? status
+		      : table_remove(app->db, TAG_REPLACEMENT, keys, 3, app->seq, app->err);
+}
+
+static enum status backup_created(const struct application *app)
+{
+	struct cell key = cell_number(app->seq);
+
+	return put(app, TAG_BACKUP, &key, &(struct cell){ .bytes = app->payload_bytes });
+}
+
+static enum status backup_verified(const struct application *app)
+{
+	struct cell key = cell_number(payload_get_uint(app->payload, FIELD_BACKUP));
+
+	return put(app, TAG_BACKUP_CHECK, &key, &(struct cell){ .bytes = app->payload_bytes });
+}
+
+static enum status backup_removed(const struct application *app)
+{
+	struct cell key = cell_number(payload_get_uint(app->payload, FIELD_BACKUP));
+	enum status status = table_remove(app->db, TAG_BACKUP, &key, 1, app->seq, app->err);
+
+	return status ? status
+		      : table_remove(app->db, TAG_BACKUP_CHECK, &key, 1, app->seq, app->err);
+}
+
+static enum status replacement_moved_on(const struct application *app)
+{
+	bool starts = app->payload->type == EVENT_REPLACEMENT_STARTED;
+	struct cell keys[] = { cell_text(application_environment(app)),
+			       cell_text(application_profile(app)),
+			       cell_text(application_text(app, FIELD_NAME)) };
+	struct cell columns[TABLE_COLUMNS_MAX] = {
+		[REPLACEMENT_PHASE] = cell_number(replacement_phase_of(app->payload->type)),
+		[REPLACEMENT_STARTED_SEQ] = cell_number(
+			starts ? app->seq : payload_get_uint(app->payload, FIELD_REPLACEMENT)),
+		[REPLACEMENT_SAFETY_SEQ] =
+			cell_number(payload_get_uint(app->payload, FIELD_SAFETY)),
+	};
+
+	return put(app, TAG_REPLACEMENT, keys, columns);
 }
 
 /* Events about the log itself, or that only head a command, change no state. */
@@ -279,6 +322,16 @@ static enum status (*const effects[EVENT_TYPE_COUNT])(const struct application *
 	[EVENT_STATE_ROLLED_BACK] = no_effect,
 	[EVENT_DATABASE_ATTACHED] = database_attached,
 	[EVENT_DATABASE_DETACHED] = database_detached,
+	[EVENT_DATABASE_MOVED] = database_attached,
+	[EVENT_BACKUP_CREATED] = backup_created,
+	[EVENT_BACKUP_VERIFIED] = backup_verified,
+	[EVENT_BACKUP_REMOVED] = backup_removed,
+	[EVENT_REPLACEMENT_STARTED] = replacement_moved_on,
+	[EVENT_REPLACEMENT_STAGED] = replacement_moved_on,
+	[EVENT_REPLACEMENT_COMPLETED] = replacement_moved_on,
+	[EVENT_REPLACEMENT_FAILED] = replacement_moved_on,
+	[EVENT_REPLACEMENT_UNDONE] = replacement_moved_on,
+	[EVENT_ACTION_REFUSED] = no_effect,
 };
 
 enum status apply_event(struct db *db, const struct decoded_event *event, struct arena *arena,

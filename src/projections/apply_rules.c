@@ -228,6 +228,71 @@ static enum status database_exists(const struct application *app, bool *ret)
 			application_text(app, FIELD_NAME), ret);
 }
 
+/* The backup that is spoken of, and the one that is the safety copy. */
+static enum status backup_exists(const struct application *app, bool *ret)
+{
+	static const enum event_field fields[] = { FIELD_BACKUP, FIELD_SAFETY };
+	enum status status = STATUS_OK;
+
+	*ret = true;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]) && *ret && !status; i++) {
+		struct cell key = cell_number(payload_get_uint(app->payload, fields[i]));
+
+		if (app->payload->field[fields[i]].present)
+			status = stands(app, TAG_BACKUP, &key, ret);
+	}
+	return status;
+}
+
+/* The last replacement of the database; NOT_FOUND without one. */
+static enum status last_replacement(const struct application *app, struct table_row *ret)
+{
+	struct cell keys[] = { cell_text(application_environment(app)),
+			       cell_text(application_profile(app)),
+			       cell_text(application_text(app, FIELD_NAME)) };
+
+	return table_get_now(app->db, TAG_REPLACEMENT, keys, NULL, ret, app->err);
+}
+
+static enum status replacement_idle(const struct application *app, bool *ret)
+{
+	struct table_row row;
+	enum status status = last_replacement(app, &row);
+
+	*ret = status == STATUS_NOT_FOUND ||
+	       (!status && !replacement_is_unfinished(
+				   (enum replacement_phase)row.column[REPLACEMENT_PHASE].number));
+	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+/* Is the event about the last replacement, and that one in a phase that allows it? */
+static enum status continues_last(const struct application *app, bool completed_too, bool *ret)
+{
+	struct table_row row;
+	enum status status = last_replacement(app, &row);
+	enum replacement_phase phase;
+
+	*ret = false;
+	if (status)
+		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+	phase = (enum replacement_phase)row.column[REPLACEMENT_PHASE].number;
+	*ret = payload_get_uint(app->payload, FIELD_REPLACEMENT) ==
+		       (uint64_t)row.column[REPLACEMENT_STARTED_SEQ].number &&
+	       (replacement_is_unfinished(phase) ||
+		(completed_too && phase == REPLACEMENT_COMPLETED));
+	return STATUS_OK;
+}
+
+static enum status replacement_unfinished(const struct application *app, bool *ret)
+{
+	return continues_last(app, false, ret);
+}
+
+static enum status replacement_last(const struct application *app, bool *ret)
+{
+	return continues_last(app, true, ret);
+}
+
 static enum status target_older(const struct application *app, bool *ret)
 {
 	uint64_t target = payload_get_uint(app->payload, FIELD_TARGET_SEQ);
@@ -335,6 +400,10 @@ static enum status (*const rules[])(const struct application *app, bool *ret) = 
 	[RULE_COPY_TARGET] = copy_target,
 	[RULE_TARGET_OLDER] = target_older,
 	[RULE_DATABASE_EXISTS] = database_exists,
+	[RULE_BACKUP_EXISTS] = backup_exists,
+	[RULE_REPLACEMENT_IDLE] = replacement_idle,
+	[RULE_REPLACEMENT_UNFINISHED] = replacement_unfinished,
+	[RULE_REPLACEMENT_LAST] = replacement_last,
 };
 
 enum status application_check(const struct application *app, enum apply_rule *ret_broken)

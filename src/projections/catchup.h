@@ -11,7 +11,7 @@
 #include "projections/db.h"
 #include "store/evlog.h"
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
 
 /* Where the tables stand in the log. */
 struct position {

@@ -71,6 +71,6 @@ bool db_damaged(const struct db *db);
  * WAL on this file system. */
 enum status db_finish_build(struct db *db, struct error *err);
 
-enum { DB_SLOTS = 160 };
+enum { DB_SLOTS = 192 };
 
 #endif

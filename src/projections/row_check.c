@@ -109,19 +109,54 @@ static bool kept_payload_agrees(const struct kept_payload *kept, enum state_tag 
 {
 	const struct payload *payload = &event->event.payload;
 
-	if (payload->type != kept->type ||
-	    !slice_equal(event->payload_bytes, row->column[kept->column].bytes))
+	bool of_type = payload->type == kept->type ||
+		       (tag == TAG_DATABASE && payload->type == EVENT_DATABASE_MOVED);
+
+	if (!of_type || !slice_equal(event->payload_bytes, row->column[kept->column].bytes))
 		return false;
 	for (unsigned i = 0; i < table_key_count(tag); i++) {
 		enum event_field field = kept->keys[i];
-		bool equal = field == FIELD_GENERATION ? payload_get_uint(payload, field) ==
-								 (uint64_t)row->key[i].number
-						       : says(payload, field, &row->key[i]);
+		bool number = event_field_info(field)->kind == KIND_UINT;
+		bool equal =
+			number ? payload_get_uint(payload, field) == (uint64_t)row->key[i].number
+			       : says(payload, field, &row->key[i]);
 
 		if (!equal)
 			return false;
 	}
 	return true;
+}
+
+static bool backup_agrees(const struct decoded_event *event, const struct table_row *row)
+{
+	return event->event.payload.type == EVENT_BACKUP_CREATED &&
+	       event->event.seq == (uint64_t)row->key[0].number &&
+	       slice_equal(event->payload_bytes, row->column[BACKUP_DEFINITION].bytes);
+}
+
+static bool is_about_replacement(enum event_type type)
+{
+	return type >= EVENT_REPLACEMENT_STARTED && type <= EVENT_REPLACEMENT_UNDONE;
+}
+
+static bool replacement_agrees(const struct decoded_event *event, const struct table_row *row)
+{
+	const struct payload *payload = &event->event.payload;
+	uint64_t started;
+
+	if (!is_about_replacement(payload->type))
+		return false;
+	started = payload->type == EVENT_REPLACEMENT_STARTED
+			  ? event->event.seq
+			  : payload_get_uint(payload, FIELD_REPLACEMENT);
+	return slice_equal(payload_environment(payload), row->key[0].bytes) &&
+	       slice_equal(payload_profile(payload), row->key[1].bytes) &&
+	       says(payload, FIELD_NAME, &row->key[2]) &&
+	       (int64_t)replacement_phase_of(payload->type) ==
+		       row->column[REPLACEMENT_PHASE].number &&
+	       started == (uint64_t)row->column[REPLACEMENT_STARTED_SEQ].number &&
+	       payload_get_uint(payload, FIELD_SAFETY) ==
+		       (uint64_t)row->column[REPLACEMENT_SAFETY_SEQ].number;
 }
 
 /* A rule that such an event can break; whether this one did, only applying all of them tells. */
@@ -138,6 +173,9 @@ static bool agrees(enum state_tag tag, const struct table_row *row,
 		   const struct decoded_event *event)
 {
 	static const struct kept_payload kept[TAG_COUNT] = {
+		[TAG_BACKUP_CHECK] = { EVENT_BACKUP_VERIFIED,
+				       BACKUP_CHECK_DEFINITION,
+				       { FIELD_BACKUP } },
 		[TAG_CATEGORY] = { EVENT_CATEGORY_DEFINED, CATEGORY_DEFINITION, { FIELD_NAME } },
 		[TAG_SPECIFICATION] = { EVENT_VARIABLE_SPECIFIED,
 					SPECIFICATION_DEFINITION,
@@ -154,6 +192,10 @@ static bool agrees(enum state_tag tag, const struct table_row *row,
 	switch ((int)tag) {
 	case TAG_ACTIVE:
 		return active_agrees(payload, row);
+	case TAG_BACKUP:
+		return backup_agrees(event, row);
+	case TAG_REPLACEMENT:
+		return replacement_agrees(event, row);
 	case TAG_ENVIRONMENT:
 		return environment_agrees(payload, row);
 	case TAG_LOCK:

@@ -20,6 +20,22 @@ CREATE TABLE active (
   PRIMARY KEY (environment, from_seq)
 ) WITHOUT ROWID;
 
+-- Known by the number of the event that made it.
+CREATE TABLE backup (
+  seq INTEGER NOT NULL,
+  definition BLOB NOT NULL,
+  gone INTEGER NOT NULL, from_seq INTEGER NOT NULL,
+  PRIMARY KEY (seq, from_seq)
+) WITHOUT ROWID;
+
+-- What came of reading a backup last.
+CREATE TABLE backup_check (
+  seq INTEGER NOT NULL,
+  definition BLOB NOT NULL,
+  gone INTEGER NOT NULL, from_seq INTEGER NOT NULL,
+  PRIMARY KEY (seq, from_seq)
+) WITHOUT ROWID;
+
 CREATE TABLE category (
   name TEXT NOT NULL,
   definition BLOB NOT NULL,
@@ -60,6 +76,14 @@ CREATE TABLE profile (
   base TEXT NOT NULL, title BLOB NOT NULL, description BLOB NOT NULL,
   gone INTEGER NOT NULL, from_seq INTEGER NOT NULL,
   PRIMARY KEY (environment, name, from_seq)
+) WITHOUT ROWID;
+
+-- The last replacement of each database.
+CREATE TABLE replacement (
+  environment TEXT NOT NULL, profile TEXT NOT NULL, name TEXT NOT NULL,
+  phase INTEGER NOT NULL, started INTEGER NOT NULL, safety INTEGER NOT NULL,
+  gone INTEGER NOT NULL, from_seq INTEGER NOT NULL,
+  PRIMARY KEY (environment, profile, name, from_seq)
 ) WITHOUT ROWID;
 
 CREATE TABLE specification (

@@ -357,6 +357,56 @@ enum status state_databases(const struct state_view *view, struct slice environm
 	return collect_definitions(view, TAG_DATABASE, keys, 2, ret, ret_count, err);
 }
 
+enum status state_database(const struct state_view *view, struct slice environment,
+			   struct slice profile, struct slice name, struct definition *ret,
+			   struct error *err)
+{
+	struct cell keys[] = { cell_text(environment), cell_text(profile), cell_text(name) };
+
+	return get_definition(view, TAG_DATABASE, keys, ret, err);
+}
+
+enum status state_backup(const struct state_view *view, uint64_t seq, struct definition *ret,
+			 struct error *err)
+{
+	struct cell key = cell_number(seq);
+
+	return get_definition(view, TAG_BACKUP, &key, ret, err);
+}
+
+enum status state_backups(const struct state_view *view, struct definition **ret, size_t *ret_count,
+			  struct error *err)
+{
+	return collect_definitions(view, TAG_BACKUP, NULL, 0, ret, ret_count, err);
+}
+
+enum status state_backup_check(const struct state_view *view, uint64_t seq, struct definition *ret,
+			       struct error *err)
+{
+	struct cell key = cell_number(seq);
+
+	return get_definition(view, TAG_BACKUP_CHECK, &key, ret, err);
+}
+
+enum status state_replacement(const struct state_view *view, struct slice environment,
+			      struct slice profile, struct slice name, struct replacement *ret,
+			      struct error *err)
+{
+	struct cell keys[] = { cell_text(environment), cell_text(profile), cell_text(name) };
+	struct table_row row;
+	enum status status = get(view, TAG_REPLACEMENT, keys, &row, err);
+
+	if (status)
+		return status;
+	*ret = (struct replacement){
+		.phase = (enum replacement_phase)row.column[REPLACEMENT_PHASE].number,
+		.started = (uint64_t)row.column[REPLACEMENT_STARTED_SEQ].number,
+		.safety = (uint64_t)row.column[REPLACEMENT_SAFETY_SEQ].number,
+		.seq = row.from_seq,
+	};
+	return STATUS_OK;
+}
+
 enum status state_environment_key(const struct state_view *view, struct slice environment,
 				  uint64_t generation, struct definition *ret, struct error *err)
 {

@@ -55,7 +55,15 @@ struct variable {
 	bool expand;
 };
 
-/* A definition in force: category, specification, database, environment key. */
+/* The last replacement of a database. */
+struct replacement {
+	enum replacement_phase phase;
+	uint64_t started; /* the event that started it */
+	uint64_t safety;  /* the event of the backup that holds what was there before; 0: none */
+	uint64_t seq;     /* the event that brought it to its phase */
+};
+
+/* A definition in force: category, specification, database, environment key, backup. */
 struct definition {
 	const struct payload *payload; /* of the event that defined it */
 	struct slice bytes;            /* its encoding */
@@ -117,6 +125,24 @@ enum status state_specifications(const struct state_view *view, struct definitio
 enum status state_databases(const struct state_view *view, struct slice environment,
 			    struct slice profile, struct definition **ret, size_t *ret_count,
 			    struct error *err);
+
+enum status state_database(const struct state_view *view, struct slice environment,
+			   struct slice profile, struct slice name, struct definition *ret,
+			   struct error *err);
+
+/* The backup that event @seq made. */
+enum status state_backup(const struct state_view *view, uint64_t seq, struct definition *ret,
+			 struct error *err);
+/* All backups that were not removed, oldest first, whatever became of their databases. */
+enum status state_backups(const struct state_view *view, struct definition **ret, size_t *ret_count,
+			  struct error *err);
+/* The last backup.verified of the backup that event @seq made. */
+enum status state_backup_check(const struct state_view *view, uint64_t seq, struct definition *ret,
+			       struct error *err);
+/* NOT_FOUND: the database was never replaced since it was attached. */
+enum status state_replacement(const struct state_view *view, struct slice environment,
+			      struct slice profile, struct slice name, struct replacement *ret,
+			      struct error *err);
 
 /* The environment's sealing key of @generation, or its latest for 0. */
 enum status state_environment_key(const struct state_view *view, struct slice environment,

@@ -85,7 +85,14 @@ static enum status entry_value(struct walk *walk, const struct table_row *row, s
 					     (enum apply_rule)column[VIOLATION_RULE].number, err);
 	case TAG_VARIABLE:
 		return variable_entry(walk, row, err);
+	case TAG_REPLACEMENT:
+		return state_value_replacement(
+			&walk->value, (enum replacement_phase)column[REPLACEMENT_PHASE].number,
+			(uint64_t)column[REPLACEMENT_STARTED_SEQ].number,
+			(uint64_t)column[REPLACEMENT_SAFETY_SEQ].number, err);
 	case TAG_ACTIVE:
+	case TAG_BACKUP:
+	case TAG_BACKUP_CHECK:
 	case TAG_CATEGORY:
 	case TAG_DATABASE:
 	case TAG_KEY:
@@ -110,6 +117,12 @@ static enum status check_order(const struct walk *walk, struct error *err)
 	return db_refuse(projection_db(walk->view->projection), "keys out of order", err);
 }
 
+static bool ends_in_number(enum state_tag tag)
+{
+	return tag == TAG_BACKUP || tag == TAG_BACKUP_CHECK || tag == TAG_KEY ||
+	       tag == TAG_VIOLATION;
+}
+
 static enum status walk_visit(void *context, const struct table_row *row, struct error *err)
 {
 	struct walk *walk = context;
@@ -120,7 +133,7 @@ static enum status walk_visit(void *context, const struct table_row *row, struct
 
 	for (unsigned i = 0; i < count; i++)
 		components[i] = row->key[i].bytes;
-	if (walk->tag == TAG_KEY || walk->tag == TAG_VIOLATION) {
+	if (ends_in_number(walk->tag)) {
 		store_u64be(number, (uint64_t)row->key[count - 1].number);
 		components[count - 1] = slice_of(number, sizeof(number));
 	}

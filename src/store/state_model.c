@@ -64,19 +64,41 @@ static const enum apply_rule *const rules_of_type[] = {
 					  RULE_VARIABLE_SET, RULE_COPY_TARGET),
 	[EVENT_STATE_ROLLED_BACK] = RULES(RULE_TARGET_OLDER),
 	[EVENT_DATABASE_ATTACHED] = RULES(RULE_ENVIRONMENT_EXISTS, RULE_PROFILE_EXISTS),
-	[EVENT_DATABASE_DETACHED] =
+	[EVENT_DATABASE_DETACHED] = RULES(RULE_ENVIRONMENT_EXISTS, RULE_PROFILE_EXISTS,
+					  RULE_DATABASE_EXISTS, RULE_REPLACEMENT_IDLE),
+	[EVENT_DATABASE_MOVED] =
 		RULES(RULE_ENVIRONMENT_EXISTS, RULE_PROFILE_EXISTS, RULE_DATABASE_EXISTS),
+	[EVENT_BACKUP_CREATED] =
+		RULES(RULE_ENVIRONMENT_EXISTS, RULE_PROFILE_EXISTS, RULE_DATABASE_EXISTS),
+	[EVENT_BACKUP_VERIFIED] = RULES(RULE_BACKUP_EXISTS),
+	[EVENT_BACKUP_REMOVED] = RULES(RULE_BACKUP_EXISTS),
+	[EVENT_REPLACEMENT_STARTED] =
+		RULES(RULE_ENVIRONMENT_EXISTS, RULE_PROFILE_EXISTS, RULE_DATABASE_EXISTS,
+		      RULE_BACKUP_EXISTS, RULE_REPLACEMENT_IDLE),
+	[EVENT_REPLACEMENT_STAGED] = RULES(RULE_REPLACEMENT_UNFINISHED, RULE_BACKUP_EXISTS),
+	[EVENT_REPLACEMENT_COMPLETED] = RULES(RULE_REPLACEMENT_UNFINISHED, RULE_BACKUP_EXISTS),
+	[EVENT_REPLACEMENT_FAILED] = RULES(RULE_REPLACEMENT_UNFINISHED, RULE_BACKUP_EXISTS),
+	[EVENT_REPLACEMENT_UNDONE] = RULES(RULE_REPLACEMENT_LAST, RULE_BACKUP_EXISTS),
+	[EVENT_ACTION_REFUSED] = RULES(RULE_ENVIRONMENT_EXISTS, RULE_PROFILE_EXISTS),
 };
 
 static_assert(sizeof(rules_of_type) / sizeof(rules_of_type[0]) == EVENT_TYPE_COUNT,
 	      "rules, or none, for every type");
 
 static const char *const tag_names[] = {
-	[TAG_ACTIVE] = "active",     [TAG_CATEGORY] = "category",
-	[TAG_DATABASE] = "database", [TAG_ENVIRONMENT] = "environment",
-	[TAG_KEY] = "key",           [TAG_LOCK] = "lock",
-	[TAG_PROFILE] = "profile",   [TAG_SPECIFICATION] = "specification",
-	[TAG_VARIABLE] = "variable", [TAG_VIOLATION] = "violation",
+	[TAG_ACTIVE] = "active",
+	[TAG_BACKUP] = "backup",
+	[TAG_BACKUP_CHECK] = "backup_check",
+	[TAG_CATEGORY] = "category",
+	[TAG_DATABASE] = "database",
+	[TAG_ENVIRONMENT] = "environment",
+	[TAG_KEY] = "key",
+	[TAG_LOCK] = "lock",
+	[TAG_PROFILE] = "profile",
+	[TAG_REPLACEMENT] = "replacement",
+	[TAG_SPECIFICATION] = "specification",
+	[TAG_VARIABLE] = "variable",
+	[TAG_VIOLATION] = "violation",
 };
 
 static_assert(sizeof(tag_names) / sizeof(tag_names[0]) == TAG_COUNT, "a word for every tag");
@@ -108,6 +130,23 @@ const enum apply_rule *apply_rules_of(enum event_type type)
 	assert((unsigned)type < EVENT_TYPE_COUNT);
 	assert(rules_of_type[type]);
 	return rules_of_type[type];
+}
+
+enum replacement_phase replacement_phase_of(enum event_type type)
+{
+	switch ((int)type) {
+	case EVENT_REPLACEMENT_STARTED:
+		return REPLACEMENT_STARTED;
+	case EVENT_REPLACEMENT_STAGED:
+		return REPLACEMENT_STAGED;
+	case EVENT_REPLACEMENT_COMPLETED:
+		return REPLACEMENT_COMPLETED;
+	case EVENT_REPLACEMENT_FAILED:
+		return REPLACEMENT_FAILED;
+	default:
+		assert(type == EVENT_REPLACEMENT_UNDONE);
+		return REPLACEMENT_UNDONE;
+	}
 }
 
 const char *state_tag_name(enum state_tag tag)
@@ -197,6 +236,17 @@ enum status state_value_variable(struct buf *ret, bool expand, bool sealed, stru
 	put_bool(&packer, expand);
 	put_bool(&packer, sealed);
 	(void)msgpack_pack_bin_with_body(&packer, bytes.data, bytes.len);
+	return buf_status(ret, err);
+}
+
+enum status state_value_replacement(struct buf *ret, enum replacement_phase phase, uint64_t started,
+				    uint64_t safety, struct error *err)
+{
+	msgpack_packer packer = begin_value(ret, 3);
+
+	(void)msgpack_pack_uint64(&packer, (uint64_t)phase);
+	(void)msgpack_pack_uint64(&packer, started);
+	(void)msgpack_pack_uint64(&packer, safety);
 	return buf_status(ret, err);
 }
 

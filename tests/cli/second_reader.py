@@ -266,6 +266,11 @@ KINDS = {
     "enum": is_texts, "pattern": is_text, "min": is_decimal, "max": is_decimal,
     "default": text_up_to(32 * 1024), "unit": is_text, "example": is_text, "scope": is_text,
     "only": is_text, "path": is_text, "changes": is_changes, "readers": is_readers,
+    "manifest": bin_of(32), "log_root": bin_of(32), "note": is_text, "cause": is_text,
+    "from_path": is_text, "to_path": is_text, "sealed": is_bool, "forced": is_bool,
+    "bytes": is_uint, "chunks": is_uint, "new_chunks": is_uint, "stored_bytes": is_uint,
+    "pages": is_uint, "schema_version": is_uint, "log_size": is_uint, "backup": is_uint,
+    "replacement": is_uint, "safety": is_uint,
 }
 
 # Fields in their order, optional ones in brackets; then the rules in theirs.
@@ -298,7 +303,29 @@ TYPES = {
     "database.attached": ("environment profile name kind path",
                           "environment-exists profile-exists"),
     "database.detached": ("environment profile name",
-                          "environment-exists profile-exists database-exists"),
+                          "environment-exists profile-exists database-exists replacement-idle"),
+    "database.moved": ("environment profile name kind path",
+                       "environment-exists profile-exists database-exists"),
+    "backup.created": ("environment profile name kind path trigger source_state manifest bytes "
+                       "chunks new_chunks stored_bytes [pages] [schema_version] log_size log_root "
+                       "sealed [note] [tag]",
+                       "environment-exists profile-exists database-exists"),
+    "backup.verified": ("backup result [cause]", "backup-exists"),
+    "backup.removed": ("backup", "backup-exists"),
+    "replacement.started": ("environment profile name operation kind path [backup] [from_path] "
+                            "[to_path] forced",
+                            "environment-exists profile-exists database-exists backup-exists "
+                            "replacement-idle"),
+    "replacement.staged": ("environment profile name replacement [safety]",
+                           "replacement-unfinished backup-exists"),
+    "replacement.completed": ("environment profile name replacement [safety]",
+                              "replacement-unfinished backup-exists"),
+    "replacement.failed": ("environment profile name replacement [safety] cause",
+                           "replacement-unfinished backup-exists"),
+    "replacement.undone": ("environment profile name replacement [safety]",
+                           "replacement-last backup-exists"),
+    "action.refused": ("environment profile [name] operation cause",
+                       "environment-exists profile-exists"),
 }
 
 
@@ -537,6 +564,15 @@ class State:
         known = [int.from_bytes(key[-8:], "big") for key in self.below("key", payload.get("name"))]
         return max(known, default=0) + 1
 
+    def replacement(self, payload):
+        """Phase and event that began it, of the last one of the database."""
+        held = self.entries.get(path("replacement", *database_of(payload)))
+        return decode(held)[:2] if held else (None, None)
+
+    def goes_on(self, payload, phases):
+        phase, started = self.replacement(payload)
+        return phase in phases and started == payload.get("replacement")
+
     # -- what effects do --
 
     def put_environment(self, _, payload):
@@ -553,7 +589,7 @@ class State:
     def remove_environment(self, _, payload):
         for tag in ("environment", "active", "lock"):
             self.remove(tag, payload.get("name"))
-        for tag in ("profile", "database", "variable"):
+        for tag in ("profile", "database", "replacement", "variable"):
             self.remove_below(tag, payload.get("name"))
 
     def put_profile(self, _, payload):
@@ -563,8 +599,20 @@ class State:
 
     def remove_profile(self, _, payload):
         self.remove("profile", *place(payload))
-        for tag in ("database", "variable"):
+        for tag in ("database", "replacement", "variable"):
             self.remove_below(tag, *place(payload))
+
+    def detach(self, _, payload):
+        self.remove("database", *database_of(payload))
+        self.remove("replacement", *database_of(payload))
+
+    def remove_backup(self, _, payload):
+        self.remove("backup", u64(payload.get("backup")))
+        self.remove("backup_check", u64(payload.get("backup")))
+
+    def replace(self, event, payload):
+        self.put(encode([PHASES.index(event.type) + 1, payload.get("replacement", event.seq),
+                         payload.get("safety", 0)]), "replacement", *database_of(payload))
 
     def put(self, value, *names):
         self.entries[path(*names)] = value
@@ -583,6 +631,14 @@ class State:
             else:
                 sealed, held = self.holders[event.seq, index] = False, change.get("set").encode()
             self.entries[key] = encode([change.get("expand", False), sealed, held])
+
+
+PHASES = ["replacement.started", "replacement.staged", "replacement.completed",
+          "replacement.failed", "replacement.undone"]
+
+
+def database_of(payload):
+    return payload.get("environment"), payload.get("profile"), payload.get("name")
 
 
 def place(payload):
@@ -637,6 +693,12 @@ RULES = {
     "target-older": (17, lambda s, e, p: 1 <= p.get("target_seq") < e.seq),
     "database-exists": (18, lambda s, e, p: s.has("database", p.get("environment"),
                                                   p.get("profile"), p.get("name"))),
+    "backup-exists": (19, lambda s, e, p: all(
+        s.has("backup", u64(p.get(field))) for field in ("backup", "safety")
+        if p.get(field) is not None)),
+    "replacement-idle": (20, lambda s, e, p: s.replacement(p)[0] not in (1, 2)),
+    "replacement-unfinished": (21, lambda s, e, p: s.goes_on(p, (1, 2))),
+    "replacement-last": (22, lambda s, e, p: s.goes_on(p, (1, 2, 3))),
 }
 
 
@@ -669,8 +731,17 @@ EFFECTS = {
     "variables.changed": State.change_variables,
     "database.attached": lambda s, e, p: s.put(encode(p), "database", p.get("environment"),
                                                p.get("profile"), p.get("name")),
-    "database.detached": lambda s, e, p: s.remove("database", p.get("environment"),
-                                                  p.get("profile"), p.get("name")),
+    "database.detached": State.detach,
+    "database.moved": lambda s, e, p: s.put(encode(p), "database", *database_of(p)),
+    "backup.created": lambda s, e, p: s.put(encode(p), "backup", u64(e.seq)),
+    "backup.verified": lambda s, e, p: s.put(encode(p), "backup_check", u64(p.get("backup"))),
+    "backup.removed": State.remove_backup,
+    "replacement.started": State.replace,
+    "replacement.staged": State.replace,
+    "replacement.completed": State.replace,
+    "replacement.failed": State.replace,
+    "replacement.undone": State.replace,
+    "action.refused": nothing,
 }
 
 

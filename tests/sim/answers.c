@@ -79,6 +79,22 @@ static void variables(struct comparison *at, const struct profile *profile)
 	}
 }
 
+/* Of a database that is attached: with it, its replacements are forgotten. */
+static void replacement(struct comparison *at, const struct slice names[3])
+{
+	struct replacement last;
+	enum status status =
+		state_replacement(at->view, names[0], names[1], names[2], &last, &at->err);
+
+	if (status == STATUS_NOT_FOUND)
+		return;
+	must(at, status, "read a replacement");
+	must(at,
+	     state_value_replacement(&at->value, last.phase, last.started, last.safety, &at->err),
+	     "encode a replacement");
+	expect(at, TAG_REPLACEMENT, names, 3, buf_slice(&at->value));
+}
+
 static void databases(struct comparison *at, const struct profile *profile)
 {
 	struct definition *all;
@@ -92,6 +108,7 @@ static void databases(struct comparison *at, const struct profile *profile)
 					 payload_get_text(all[i].payload, FIELD_NAME) };
 
 		expect(at, TAG_DATABASE, names, 3, all[i].bytes);
+		replacement(at, names);
 	}
 }
 
@@ -195,6 +212,27 @@ static void all_keys(struct comparison *at)
 	     "walk the keys");
 }
 
+static void backups(struct comparison *at)
+{
+	struct definition *all, check;
+	size_t count;
+
+	must(at, state_backups(at->view, &all, &count, &at->err), "list backups");
+	for (size_t i = 0; i < count; i++) {
+		enum status status = state_backup_check(at->view, all[i].seq, &check, &at->err);
+		uint8_t number[8];
+		struct slice name;
+
+		store_u64be(number, all[i].seq);
+		name = slice_of(number, sizeof(number));
+		expect(at, TAG_BACKUP, &name, 1, all[i].bytes);
+		if (status == STATUS_NOT_FOUND)
+			continue;
+		must(at, status, "read what came of a backup");
+		expect(at, TAG_BACKUP_CHECK, &name, 1, check.bytes);
+	}
+}
+
 static void catalogue(struct comparison *at)
 {
 	struct definition *all;
@@ -241,6 +279,7 @@ void answers_compare(struct run *run, const struct state_view *view, const struc
 	environments(&at);
 	all_keys(&at);
 	catalogue(&at);
+	backups(&at);
 	violations(&at);
 	RUN_CHECK(run, at.entries == fold->state.count,
 		  "at event %" PRIu64 " the projection knows %zu things, the fold %zu", view->at,

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/bytes.h"
@@ -66,10 +67,12 @@ static struct slice noise(struct events *events, size_t len)
 /* Names of one thing: as many as its kind has. */
 struct subject {
 	struct slice name[3];
+	uint64_t number; /* of a backup; of the event that started a replacement */
 };
 
 struct choice {
 	struct events *events;
+	enum state_tag tag;
 	uint64_t left; /* entries to pass by; UINT64_MAX: all, to count them */
 	uint64_t seen;
 	struct subject subject;
@@ -85,15 +88,20 @@ static enum status choose_visit(void *context, const struct map_entry *entry, st
 	for (unsigned i = 0; i < 3; i++)
 		choice->subject.name[i] =
 			arena_copy(&choice->events->arena, entry_component(entry, i));
+	choice->subject.number = choice->tag == TAG_REPLACEMENT
+					 ? entry_replacement(entry->value).started
+					 : load_u64be(entry->path.data + entry->path.len - 8);
 	return STATUS_OK;
 }
 
 /* One of the things that stand; false when there is none. */
 static bool choose(struct events *events, enum state_tag tag, struct subject *ret)
 {
-	struct choice choice = { .events = events, .left = UINT64_MAX };
+	struct choice choice = { .events = events, .tag = tag, .left = UINT64_MAX };
 	const struct ordered_map *map = &events->known->state;
-	struct slice prefix = slice_str(state_tag_name(tag));
+	/* With the NUL: the name of a tag may be the beginning of another one. */
+	const char *name = state_tag_name(tag);
+	struct slice prefix = slice_of(name, strlen(name) + 1);
 	enum status status = map_each(map, prefix, choose_visit, &choice, NULL);
 
 	if (status || choice.seen == 0)
@@ -109,16 +117,16 @@ static bool choose(struct events *events, enum state_tag tag, struct subject *re
 static struct subject about(struct events *events, enum state_tag tag,
 			    const char *const names[EVENTS_NAMES])
 {
-	bool nested = tag == TAG_DATABASE || tag == TAG_VARIABLE;
+	bool nested = tag == TAG_DATABASE || tag == TAG_REPLACEMENT || tag == TAG_VARIABLE;
 	struct subject subject;
 
 	if (run_chance(events->run, 80) && choose(events, tag, &subject))
 		return subject;
 	if (tag != TAG_PROFILE && !nested)
-		return (struct subject){ { pick(events, names) } };
+		return (struct subject){ .name = { pick(events, names) } };
 	if (!run_chance(events->run, 70) || !choose(events, TAG_PROFILE, &subject))
-		subject = (struct subject){ { pick(events, event_environments),
-					      pick(events, event_profiles) } };
+		subject = (struct subject){ .name = { pick(events, event_environments),
+						      pick(events, event_profiles) } };
 	if (nested)
 		subject.name[2] = pick(events, names);
 	return subject;
@@ -224,7 +232,7 @@ static void fill_specification(struct events *events, struct payload *payload)
 
 	payload_text(payload, FIELD_KEY, pick(events, event_keys));
 	payload_str(payload, FIELD_TYPE, run_chance(events->run, 50) ? "string" : "int");
-	if (run_chance(events->run, 60))
+	if (run_chance(events->run, 75))
 		payload_text(payload, FIELD_CATEGORY,
 			     about(events, TAG_CATEGORY, event_categories).name[0]);
 	payload_bool(payload, FIELD_REQUIRED, run_chance(events->run, 50));
@@ -285,12 +293,94 @@ static void profile_payload(struct events *events, struct payload *payload)
 	}
 	payload_text(payload, FIELD_ENVIRONMENT, subject.name[0]);
 	payload_text(payload, FIELD_NAME, subject.name[1]);
-	if (fields && run_chance(events->run, 40))
+	if (fields && run_chance(events->run, 50))
 		payload_text(payload, FIELD_BASE, pick(events, event_profiles));
 	if (fields) {
 		maybe_texts(events, payload, FIELD_TITLE);
 		maybe_texts(events, payload, FIELD_DESCRIPTION);
 	}
+}
+
+/* Mostly a backup that stands, else any event. */
+static uint64_t some_backup(struct events *events, uint64_t seq)
+{
+	struct subject subject;
+
+	if (run_chance(events->run, 80) && choose(events, TAG_BACKUP, &subject))
+		return subject.number;
+	return run_random(events->run, seq + 2);
+}
+
+static void put_place(struct payload *payload, const struct subject *subject)
+{
+	payload_text(payload, FIELD_ENVIRONMENT, subject->name[0]);
+	payload_text(payload, FIELD_PROFILE, subject->name[1]);
+	payload_text(payload, FIELD_NAME, subject->name[2]);
+}
+
+static void backup_payload(struct events *events, uint64_t seq, struct payload *payload)
+{
+	static const enum event_field numbers[] = { FIELD_BYTES, FIELD_CHUNKS, FIELD_NEW_CHUNKS,
+						    FIELD_STORED_BYTES, FIELD_LOG_SIZE };
+	struct subject subject;
+
+	if (payload->type != EVENT_BACKUP_CREATED) {
+		payload_uint(payload, FIELD_BACKUP, some_backup(events, seq));
+		if (payload->type == EVENT_BACKUP_VERIFIED)
+			payload_str(payload, FIELD_RESULT,
+				    run_chance(events->run, 50) ? "ok" : "failed");
+		return;
+	}
+	subject = about(events, TAG_DATABASE, event_databases);
+	put_place(payload, &subject);
+	payload_str(payload, FIELD_KIND, "sqlite");
+	payload_text(payload, FIELD_PATH, word(events, "path"));
+	payload_str(payload, FIELD_TRIGGER, run_chance(events->run, 50) ? "manual" : "safety");
+	payload_str(payload, FIELD_SOURCE_STATE, "ok");
+	payload_text(payload, FIELD_MANIFEST, noise(events, HASH_BYTES));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		payload_uint(payload, numbers[i], run_random(events->run, 100000));
+	payload_text(payload, FIELD_LOG_ROOT, noise(events, HASH_BYTES));
+	payload_bool(payload, FIELD_SEALED, run_chance(events->run, 50));
+	if (run_chance(events->run, 30))
+		payload_text(payload, FIELD_NOTE, word(events, "note"));
+}
+
+static void replacement_payload(struct events *events, uint64_t seq, struct payload *payload)
+{
+	bool starts = payload->type == EVENT_REPLACEMENT_STARTED;
+	struct subject subject =
+		about(events, starts ? TAG_DATABASE : TAG_REPLACEMENT, event_databases);
+
+	put_place(payload, &subject);
+	if (starts) {
+		payload_str(payload, FIELD_OPERATION, "restore");
+		payload_str(payload, FIELD_KIND, "sqlite");
+		payload_text(payload, FIELD_PATH, word(events, "path"));
+		payload_bool(payload, FIELD_FORCED, run_chance(events->run, 50));
+		if (run_chance(events->run, 50))
+			payload_uint(payload, FIELD_BACKUP, some_backup(events, seq));
+		return;
+	}
+	payload_uint(payload, FIELD_REPLACEMENT,
+		     run_chance(events->run, 90) ? subject.number
+						 : run_random(events->run, seq + 2));
+	if (run_chance(events->run, 50))
+		payload_uint(payload, FIELD_SAFETY, some_backup(events, seq));
+	if (payload->type == EVENT_REPLACEMENT_FAILED)
+		payload_text(payload, FIELD_CAUSE, word(events, "cause"));
+}
+
+static void refusal_payload(struct events *events, struct payload *payload)
+{
+	struct subject subject = about(events, TAG_PROFILE, event_profiles);
+
+	payload_text(payload, FIELD_ENVIRONMENT, subject.name[0]);
+	payload_text(payload, FIELD_PROFILE, subject.name[1]);
+	if (run_chance(events->run, 50))
+		payload_text(payload, FIELD_NAME, pick(events, event_databases));
+	payload_str(payload, FIELD_OPERATION, "restore");
+	payload_text(payload, FIELD_CAUSE, word(events, "cause"));
 }
 
 static void database_payload(struct events *events, struct payload *payload)
@@ -301,10 +391,8 @@ static void database_payload(struct events *events, struct payload *payload)
 
 	if (payload->type == EVENT_DATABASE_ATTACHED)
 		subject.name[2] = pick(events, event_databases);
-	payload_text(payload, FIELD_ENVIRONMENT, subject.name[0]);
-	payload_text(payload, FIELD_PROFILE, subject.name[1]);
-	payload_text(payload, FIELD_NAME, subject.name[2]);
-	if (payload->type == EVENT_DATABASE_ATTACHED) {
+	put_place(payload, &subject);
+	if (payload->type != EVENT_DATABASE_DETACHED) {
 		payload_str(payload, FIELD_KIND, run_chance(events->run, 50) ? "sqlite" : "file");
 		payload_text(payload, FIELD_PATH, word(events, "path"));
 	}
@@ -314,7 +402,9 @@ static void store_payload(struct events *events, uint64_t seq, struct payload *p
 {
 	if (payload->type == EVENT_STATE_ROLLED_BACK) {
 		payload_str(payload, FIELD_SCOPE, "store");
-		payload_uint(payload, FIELD_TARGET_SEQ, run_random(events->run, seq + 2));
+		payload_uint(payload, FIELD_TARGET_SEQ,
+			     run_chance(events->run, 15) ? seq + run_random(events->run, 3)
+							 : run_random(events->run, seq));
 		return;
 	}
 	payload_uint(payload, FIELD_EXPECTED_SIZE, seq + run_random(events->run, 9));
@@ -328,14 +418,26 @@ static enum event_type pick_type(struct events *events)
 	uint64_t kind = run_random(events->run, 100);
 	enum event_type type;
 
-	if (kind < 35)
+	if (kind < 32)
 		return EVENT_VARIABLES_CHANGED;
+	if (kind < 34)
+		return EVENT_PROFILE_REMOVED;
+	if (kind < 36)
+		return EVENT_CATEGORY_REMOVED;
 	if (kind < 45)
 		return EVENT_PROFILE_CREATED;
 	if (kind < 50)
 		return EVENT_PROFILE_CHANGED;
 	if (kind < 54)
 		return EVENT_ENVIRONMENT_CREATED;
+	if (kind < 58)
+		return EVENT_DATABASE_ATTACHED;
+	if (kind < 61)
+		return EVENT_BACKUP_CREATED;
+	if (kind < 64)
+		return EVENT_REPLACEMENT_STARTED;
+	if (kind < 67)
+		return EVENT_REPLACEMENT_STAGED;
 	do
 		type = (enum event_type)run_random(events->run, EVENT_TYPE_COUNT);
 	while (type == EVENT_STORE_CREATED);
@@ -359,8 +461,14 @@ void events_payload(struct events *events, uint64_t seq, struct payload *ret)
 		fill_specification(events, ret);
 	} else if (type == EVENT_VARIABLE_UNSPECIFIED) {
 		payload_text(ret, FIELD_KEY, about(events, TAG_SPECIFICATION, event_keys).name[0]);
-	} else if (type == EVENT_DATABASE_ATTACHED || type == EVENT_DATABASE_DETACHED) {
+	} else if (type >= EVENT_DATABASE_ATTACHED && type <= EVENT_DATABASE_MOVED) {
 		database_payload(events, ret);
+	} else if (type >= EVENT_BACKUP_CREATED && type <= EVENT_BACKUP_REMOVED) {
+		backup_payload(events, seq, ret);
+	} else if (type >= EVENT_REPLACEMENT_STARTED && type <= EVENT_REPLACEMENT_UNDONE) {
+		replacement_payload(events, seq, ret);
+	} else if (type == EVENT_ACTION_REFUSED) {
+		refusal_payload(events, ret);
 	} else {
 		payload_text(ret, FIELD_NAME,
 			     about(events, TAG_CATEGORY, event_categories).name[0]);

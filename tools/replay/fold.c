@@ -225,3 +225,27 @@ struct entry_variable entry_variable(const struct map_entry *entry)
 		.bytes = slice_of(value + head, entry->value.len - head),
 	};
 }
+
+/* The unsigned integer that MessagePack has at @at, which moves behind it. The value is ours. */
+static uint64_t take_uint(const uint8_t **at)
+{
+	uint8_t head = *(*at)++;
+	unsigned len = head < 0xcc ? 0 : 1U << (head - 0xcc);
+	uint64_t number = len ? 0 : head;
+
+	for (unsigned i = 0; i < len; i++)
+		number = number << 8 | *(*at)++;
+	return number;
+}
+
+struct entry_replacement entry_replacement(struct slice value)
+{
+	/* [phase, started, safety], as state_value_replacement() writes it */
+	const uint8_t *at = value.data + 1;
+	struct entry_replacement replacement;
+
+	replacement.phase = (enum replacement_phase)take_uint(&at);
+	replacement.started = take_uint(&at);
+	replacement.safety = take_uint(&at);
+	return replacement;
+}

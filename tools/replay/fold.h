@@ -62,5 +62,12 @@ struct entry_variable {
 	struct slice bytes; /* the value, or the commitment */
 };
 struct entry_variable entry_variable(const struct map_entry *entry);
+/* What a replacement's value holds. */
+struct entry_replacement {
+	enum replacement_phase phase;
+	uint64_t started;
+	uint64_t safety; /* 0: none */
+};
+struct entry_replacement entry_replacement(struct slice value);
 
 #endif

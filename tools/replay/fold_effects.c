@@ -128,15 +128,15 @@ static enum status environment_created(const struct folding *folding)
 static enum status environment_removed(const struct folding *folding)
 {
 	static const enum state_tag alone[] = { TAG_ACTIVE, TAG_ENVIRONMENT, TAG_LOCK };
-	static const enum state_tag below[] = { TAG_DATABASE, TAG_PROFILE, TAG_VARIABLE };
+	static const enum state_tag below[] = { TAG_DATABASE, TAG_PROFILE, TAG_REPLACEMENT,
+						TAG_VARIABLE };
 	struct slice name = folding_environment(folding);
 	enum status status = STATUS_OK;
 
-	for (size_t i = 0; i < 3 && !status; i++) {
+	for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]) && !status; i++)
 		status = drop(folding, alone[i], &name, 1);
-		if (!status)
-			status = drop_below(folding, below[i], name, NO_NAME);
-	}
+	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]) && !status; i++)
+		status = drop_below(folding, below[i], name, NO_NAME);
 	return status;
 }
 
@@ -179,6 +179,8 @@ static enum status profile_removed(const struct folding *folding)
 
 	if (!status)
 		status = drop_below(folding, TAG_DATABASE, names[0], names[1]);
+	if (!status)
+		status = drop_below(folding, TAG_REPLACEMENT, names[0], names[1]);
 	if (!status)
 		status = drop_below(folding, TAG_VARIABLE, names[0], names[1]);
 	return status;
@@ -258,7 +260,58 @@ static enum status database_detached(const struct folding *folding)
 	struct slice names[] = { folding_environment(folding), folding_profile(folding),
 				 folding_text(folding, FIELD_NAME) };
 
-	return drop(folding, TAG_DATABASE, names, 3);
+	enum status status = drop(folding, TAG_DATABASE, names, 3);
+
+	return status ? status : drop(folding, TAG_REPLACEMENT, names, 3);
+}
+
+/* A backup is known by the number of an event. */
+static enum status put_numbered(const struct folding *folding, enum state_tag tag, uint64_t seq)
+{
+	uint8_t number[8];
+	struct slice name;
+
+	store_u64be(number, seq);
+	name = slice_of(number, sizeof(number));
+	return folding_put(folding, tag, &name, 1, folding->payload_bytes);
+}
+
+static enum status backup_created(const struct folding *folding)
+{
+	return put_numbered(folding, TAG_BACKUP, folding->seq);
+}
+
+static enum status backup_verified(const struct folding *folding)
+{
+	return put_numbered(folding, TAG_BACKUP_CHECK,
+			    payload_get_uint(folding->payload, FIELD_BACKUP));
+}
+
+static enum status backup_removed(const struct folding *folding)
+{
+	uint8_t number[8];
+	struct slice name;
+	enum status status;
+
+	store_u64be(number, payload_get_uint(folding->payload, FIELD_BACKUP));
+	name = slice_of(number, sizeof(number));
+	status = drop(folding, TAG_BACKUP, &name, 1);
+	return status ? status : drop(folding, TAG_BACKUP_CHECK, &name, 1);
+}
+
+static enum status replacement_moved_on(const struct folding *folding)
+{
+	const struct payload *payload = folding->payload;
+	bool starts = payload->type == EVENT_REPLACEMENT_STARTED;
+	struct slice names[] = { folding_environment(folding), folding_profile(folding),
+				 folding_text(folding, FIELD_NAME) };
+	AUTO(buf_release) struct buf value = BUF_INIT;
+	enum status status = state_value_replacement(
+		&value, replacement_phase_of(payload->type),
+		starts ? folding->seq : payload_get_uint(payload, FIELD_REPLACEMENT),
+		payload_get_uint(payload, FIELD_SAFETY), folding->err);
+
+	return status ? status : folding_put(folding, TAG_REPLACEMENT, names, 3, buf_slice(&value));
 }
 
 static enum status no_effect(const struct folding *folding)
@@ -289,6 +342,16 @@ static enum status (*const effects[EVENT_TYPE_COUNT])(const struct folding *fold
 	[EVENT_STATE_ROLLED_BACK] = no_effect,
 	[EVENT_DATABASE_ATTACHED] = database_attached,
 	[EVENT_DATABASE_DETACHED] = database_detached,
+	[EVENT_DATABASE_MOVED] = database_attached,
+	[EVENT_BACKUP_CREATED] = backup_created,
+	[EVENT_BACKUP_VERIFIED] = backup_verified,
+	[EVENT_BACKUP_REMOVED] = backup_removed,
+	[EVENT_REPLACEMENT_STARTED] = replacement_moved_on,
+	[EVENT_REPLACEMENT_STAGED] = replacement_moved_on,
+	[EVENT_REPLACEMENT_COMPLETED] = replacement_moved_on,
+	[EVENT_REPLACEMENT_FAILED] = replacement_moved_on,
+	[EVENT_REPLACEMENT_UNDONE] = replacement_moved_on,
+	[EVENT_ACTION_REFUSED] = no_effect,
 };
 
 enum status folding_effect(const struct folding *folding)

@@ -352,6 +352,69 @@ static enum status database_exists(const struct folding *folding, bool *ret)
 		       folding_profile(folding), folding_text(folding, FIELD_NAME), ret);
 }
 
+static enum status backup_exists(const struct folding *folding, bool *ret)
+{
+	static const enum event_field fields[] = { FIELD_BACKUP, FIELD_SAFETY };
+	enum status status = STATUS_OK;
+
+	*ret = true;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]) && *ret && !status; i++) {
+		uint8_t number[8];
+
+		if (!folding->payload->field[fields[i]].present)
+			continue;
+		store_u64be(number, payload_get_uint(folding->payload, fields[i]));
+		status = there(folding, TAG_BACKUP, slice_of(number, sizeof(number)), NO_NAME, ret);
+	}
+	return status;
+}
+
+/* The last replacement of the database; of phase 0 when there was none. */
+static enum status last_replacement(const struct folding *folding, struct entry_replacement *ret)
+{
+	AUTO(buf_release) struct buf path = BUF_INIT;
+	struct slice names[] = { folding_environment(folding), folding_profile(folding),
+				 folding_text(folding, FIELD_NAME) };
+	struct slice value;
+	enum status status;
+
+	*ret = (struct entry_replacement){ .started = 0 };
+	state_path(&path, TAG_REPLACEMENT, names, 3);
+	status = buf_status(&path, folding->err);
+	if (!status && map_get(&folding->fold->state, buf_slice(&path), &value))
+		*ret = entry_replacement(value);
+	return status;
+}
+
+static enum status replacement_idle(const struct folding *folding, bool *ret)
+{
+	struct entry_replacement last;
+	enum status status = last_replacement(folding, &last);
+
+	*ret = !replacement_is_unfinished(last.phase);
+	return status;
+}
+
+static enum status replacement_unfinished(const struct folding *folding, bool *ret)
+{
+	struct entry_replacement last;
+	enum status status = last_replacement(folding, &last);
+
+	*ret = replacement_is_unfinished(last.phase) &&
+	       last.started == payload_get_uint(folding->payload, FIELD_REPLACEMENT);
+	return status;
+}
+
+static enum status replacement_last(const struct folding *folding, bool *ret)
+{
+	struct entry_replacement last;
+	enum status status = last_replacement(folding, &last);
+
+	*ret = (replacement_is_unfinished(last.phase) || last.phase == REPLACEMENT_COMPLETED) &&
+	       last.started == payload_get_uint(folding->payload, FIELD_REPLACEMENT);
+	return status;
+}
+
 static enum status (*const rules[])(const struct folding *folding, bool *ret) = {
 	[RULE_ENVIRONMENT_EXISTS] = environment_exists,
 	[RULE_ENVIRONMENT_ABSENT] = environment_absent,
@@ -371,6 +434,10 @@ static enum status (*const rules[])(const struct folding *folding, bool *ret) = 
 	[RULE_COPY_TARGET] = copy_target,
 	[RULE_TARGET_OLDER] = target_older,
 	[RULE_DATABASE_EXISTS] = database_exists,
+	[RULE_BACKUP_EXISTS] = backup_exists,
+	[RULE_REPLACEMENT_IDLE] = replacement_idle,
+	[RULE_REPLACEMENT_UNFINISHED] = replacement_unfinished,
+	[RULE_REPLACEMENT_LAST] = replacement_last,
 };
 
 enum status folding_keeps(const struct folding *folding, enum apply_rule rule, bool *ret)

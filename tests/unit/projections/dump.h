@@ -51,12 +51,15 @@ static inline const char *table_keys(enum state_tag tag)
 {
 	static const char *const keys[TAG_COUNT] = {
 		[TAG_ACTIVE] = "environment",
+		[TAG_BACKUP] = "seq",
+		[TAG_BACKUP_CHECK] = "seq",
 		[TAG_CATEGORY] = "name",
 		[TAG_DATABASE] = "environment, profile, name",
 		[TAG_ENVIRONMENT] = "name",
 		[TAG_KEY] = "environment, generation",
 		[TAG_LOCK] = "environment",
 		[TAG_PROFILE] = "environment, name",
+		[TAG_REPLACEMENT] = "environment, profile, name",
 		[TAG_SPECIFICATION] = "key",
 		[TAG_VARIABLE] = "environment, profile, key",
 		[TAG_VIOLATION] = "seq",

@@ -151,6 +151,97 @@ static inline struct payload database_detached(const char *environment, const ch
 	return payload;
 }
 
+/* An event about a database of a profile. */
+static inline struct payload database_event(enum event_type type, const char *environment,
+					    const char *profile, const char *name)
+{
+	struct payload payload = named(type, name);
+
+	payload_str(&payload, FIELD_ENVIRONMENT, environment);
+	payload_str(&payload, FIELD_PROFILE, profile);
+	return payload;
+}
+
+static inline struct payload database_moved(const char *environment, const char *profile,
+					    const char *name, const char *path)
+{
+	struct payload payload = database_attached(environment, profile, name, path);
+
+	payload.type = EVENT_DATABASE_MOVED;
+	return payload;
+}
+
+static inline struct payload backup_created(const char *environment, const char *profile,
+					    const char *name)
+{
+	static const enum event_field numbers[] = { FIELD_BYTES, FIELD_CHUNKS, FIELD_NEW_CHUNKS,
+						    FIELD_STORED_BYTES, FIELD_LOG_SIZE };
+	static const uint8_t hash[HASH_BYTES] = { 9 };
+	struct payload payload = database_event(EVENT_BACKUP_CREATED, environment, profile, name);
+
+	payload_str(&payload, FIELD_KIND, "sqlite");
+	payload_str(&payload, FIELD_PATH, "a.db");
+	payload_str(&payload, FIELD_TRIGGER, "manual");
+	payload_str(&payload, FIELD_SOURCE_STATE, "ok");
+	payload_text(&payload, FIELD_MANIFEST, slice_of(hash, sizeof(hash)));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		payload_uint(&payload, numbers[i], 1);
+	payload_text(&payload, FIELD_LOG_ROOT, slice_of(hash, sizeof(hash)));
+	payload_bool(&payload, FIELD_SEALED, false);
+	return payload;
+}
+
+/* Verified ones are found good. */
+static inline struct payload backup_event(enum event_type type, uint64_t backup)
+{
+	struct payload payload;
+
+	payload_init(&payload, type);
+	payload_uint(&payload, FIELD_BACKUP, backup);
+	if (type == EVENT_BACKUP_VERIFIED)
+		payload_str(&payload, FIELD_RESULT, "ok");
+	return payload;
+}
+
+/* @backup 0: none */
+static inline struct payload replacement_started(const char *environment, const char *profile,
+						 const char *name, uint64_t backup)
+{
+	struct payload payload =
+		database_event(EVENT_REPLACEMENT_STARTED, environment, profile, name);
+
+	payload_str(&payload, FIELD_OPERATION, "restore");
+	payload_str(&payload, FIELD_KIND, "sqlite");
+	payload_str(&payload, FIELD_PATH, "a.db");
+	if (backup)
+		payload_uint(&payload, FIELD_BACKUP, backup);
+	payload_bool(&payload, FIELD_FORCED, false);
+	return payload;
+}
+
+/* The later phases of the one that event @started began for dev/p/main. @safety 0: none */
+static inline struct payload replacement_event(enum event_type type, uint64_t started,
+					       uint64_t safety)
+{
+	struct payload payload = database_event(type, "dev", "p", "main");
+
+	payload_uint(&payload, FIELD_REPLACEMENT, started);
+	if (safety)
+		payload_uint(&payload, FIELD_SAFETY, safety);
+	if (type == EVENT_REPLACEMENT_FAILED)
+		payload_str(&payload, FIELD_CAUSE, "disk full");
+	return payload;
+}
+
+static inline struct payload action_refused(const char *environment, const char *profile)
+{
+	struct payload payload = database_event(EVENT_ACTION_REFUSED, environment, profile, "main");
+
+	payload_str(&payload, FIELD_OPERATION, "restore");
+	payload_str(&payload, FIELD_CAUSE, "in use");
+	return payload;
+}
+
 /* Changes. */
 
 static inline struct change set(const char *profile, const char *key, const char *value)

@@ -261,7 +261,46 @@ static void events_of_databases_and_of_the_log(void **state)
 	       "+database dev p main PAYLOAD\n");
 	writes(bench, database_attached("dev", "p", "main", "b.db"),
 	       "-database dev p main\n+database dev p main PAYLOAD\n");
+	writes(bench, database_moved("dev", "p", "main", "c.db"),
+	       "-database dev p main\n+database dev p main PAYLOAD\n");
+	writes(bench, action_refused("dev", "p"), "");
 	writes(bench, database_detached("dev", "p", "main"), "-database dev p main\n");
+}
+
+static void events_of_backups(void **state)
+{
+	struct bench *bench = *state;
+
+	(void)takes(bench, environment_created("dev", "p"));
+	(void)takes(bench, database_attached("dev", "p", "main", "a.db"));
+	assert_int_equal(writes(bench, backup_created("dev", "p", "main"), "+backup 3 PAYLOAD\n"),
+			 3);
+	writes(bench, backup_event(EVENT_BACKUP_VERIFIED, 3), "+backup_check 3 PAYLOAD\n");
+	writes(bench, backup_event(EVENT_BACKUP_VERIFIED, 3),
+	       "-backup_check 3\n+backup_check 3 PAYLOAD\n");
+	writes(bench, backup_event(EVENT_BACKUP_REMOVED, 3), "-backup 3\n-backup_check 3\n");
+}
+
+static void events_of_replacements(void **state)
+{
+	struct bench *bench = *state;
+
+	(void)takes(bench, environment_created("dev", "p"));
+	(void)takes(bench, database_attached("dev", "p", "main", "a.db"));
+	(void)takes(bench, backup_created("dev", "p", "main"));
+	writes(bench, replacement_started("dev", "p", "main", 3),
+	       "+replacement dev p main 1 4 0\n");
+	writes(bench, replacement_event(EVENT_REPLACEMENT_STAGED, 4, 3),
+	       "-replacement dev p main\n+replacement dev p main 2 4 3\n");
+	writes(bench, replacement_event(EVENT_REPLACEMENT_COMPLETED, 4, 3),
+	       "-replacement dev p main\n+replacement dev p main 3 4 3\n");
+	writes(bench, replacement_event(EVENT_REPLACEMENT_UNDONE, 4, 3),
+	       "-replacement dev p main\n+replacement dev p main 5 4 3\n");
+	(void)takes(bench, replacement_started("dev", "p", "main", 0));
+	writes(bench, replacement_event(EVENT_REPLACEMENT_FAILED, 8, 0),
+	       "-replacement dev p main\n+replacement dev p main 4 8 0\n");
+	writes(bench, database_detached("dev", "p", "main"),
+	       "-database dev p main\n-replacement dev p main\n");
 }
 
 static void changes_of_variables(void **state)
@@ -521,6 +560,56 @@ static void break_rules_of_changes(struct bench *bench)
 	}
 }
 
+static void break_rules_of_backups(struct bench *bench)
+{
+	uint64_t backup;
+
+	breaks(bench, database_moved("none", "p", "main", "x"), RULE_ENVIRONMENT_EXISTS);
+	breaks(bench, database_moved("dev", "none", "main", "x"), RULE_PROFILE_EXISTS);
+	breaks(bench, database_moved("dev", "q", "main", "x"), RULE_DATABASE_EXISTS);
+	breaks(bench, backup_created("none", "p", "main"), RULE_ENVIRONMENT_EXISTS);
+	breaks(bench, backup_created("dev", "none", "main"), RULE_PROFILE_EXISTS);
+	breaks(bench, backup_created("dev", "q", "main"), RULE_DATABASE_EXISTS);
+	breaks(bench, action_refused("none", "p"), RULE_ENVIRONMENT_EXISTS);
+	breaks(bench, action_refused("dev", "none"), RULE_PROFILE_EXISTS);
+	backup = takes(bench, backup_created("dev", "p", "main"));
+	breaks(bench, backup_event(EVENT_BACKUP_VERIFIED, backup - 1), RULE_BACKUP_EXISTS);
+	breaks(bench, backup_event(EVENT_BACKUP_REMOVED, 0), RULE_BACKUP_EXISTS);
+	breaks(bench, backup_event(EVENT_BACKUP_REMOVED, UINT64_MAX), RULE_BACKUP_EXISTS);
+	(void)takes(bench, backup_event(EVENT_BACKUP_REMOVED, backup));
+	breaks(bench, backup_event(EVENT_BACKUP_REMOVED, backup), RULE_BACKUP_EXISTS);
+}
+
+static void break_rules_of_replacements(struct bench *bench)
+{
+	static const enum event_type types[] = { EVENT_REPLACEMENT_STAGED,
+						 EVENT_REPLACEMENT_COMPLETED,
+						 EVENT_REPLACEMENT_FAILED };
+	uint64_t started;
+
+	breaks(bench, replacement_started("none", "p", "main", 0), RULE_ENVIRONMENT_EXISTS);
+	breaks(bench, replacement_started("dev", "none", "main", 0), RULE_PROFILE_EXISTS);
+	breaks(bench, replacement_started("dev", "q", "main", 0), RULE_DATABASE_EXISTS);
+	breaks(bench, replacement_started("dev", "p", "main", 7), RULE_BACKUP_EXISTS);
+	started = takes(bench, replacement_started("dev", "p", "main", 0));
+	breaks(bench, replacement_started("dev", "p", "main", 0), RULE_REPLACEMENT_IDLE);
+	breaks(bench, database_detached("dev", "p", "main"), RULE_REPLACEMENT_IDLE);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		breaks(bench, replacement_event(types[i], started - 1, 0),
+		       RULE_REPLACEMENT_UNFINISHED);
+		breaks(bench, replacement_event(types[i], started, 7), RULE_BACKUP_EXISTS);
+	}
+	breaks(bench, replacement_event(EVENT_REPLACEMENT_UNDONE, started - 1, 0),
+	       RULE_REPLACEMENT_LAST);
+	breaks(bench, replacement_event(EVENT_REPLACEMENT_UNDONE, started, 7), RULE_BACKUP_EXISTS);
+	(void)takes(bench, replacement_event(EVENT_REPLACEMENT_COMPLETED, started, 0));
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		breaks(bench, replacement_event(types[i], started, 0), RULE_REPLACEMENT_UNFINISHED);
+	(void)takes(bench, replacement_event(EVENT_REPLACEMENT_UNDONE, started, 0));
+	breaks(bench, replacement_event(EVENT_REPLACEMENT_UNDONE, started, 0),
+	       RULE_REPLACEMENT_LAST);
+}
+
 static void every_rule_of_every_type_can_be_broken(void **state)
 {
 	struct bench *bench = *state;
@@ -530,6 +619,8 @@ static void every_rule_of_every_type_can_be_broken(void **state)
 	break_rules_of_profiles(bench);
 	break_rules_of_the_rest(bench);
 	break_rules_of_changes(bench);
+	break_rules_of_backups(bench);
+	break_rules_of_replacements(bench);
 	for (int type = 0; type < EVENT_TYPE_COUNT; type++) {
 		const enum apply_rule *rule = apply_rules_of((enum event_type)type);
 
@@ -648,6 +739,8 @@ int main(void)
 		ON_TABLES(events_of_profiles),
 		ON_TABLES(events_of_the_catalogue),
 		ON_TABLES(events_of_databases_and_of_the_log),
+		ON_TABLES(events_of_backups),
+		ON_TABLES(events_of_replacements),
 		ON_TABLES(changes_of_variables),
 		ON_TABLES(what_is_removed_takes_along_all_that_is_in_it),
 		ON_TABLES(generations_of_keys_outlive_their_environment),

@@ -29,6 +29,8 @@
 #include "store/seal.h"
 #include "store/state_model.h"
 
+enum { STEP_ARGS = 8 };
+
 struct arg {
 	bool given;
 	enum event_field field;
@@ -38,7 +40,7 @@ struct arg {
 
 struct step {
 	enum event_type type;
-	struct arg args[5];
+	struct arg args[STEP_ARGS];
 	struct changes changes;
 	uint32_t parts; /* at the first part of a command of several */
 };
@@ -103,7 +105,7 @@ static inline void scene_release(struct scene *scene)
 static inline void make_payload(const struct step *step, struct payload *ret)
 {
 	payload_init(ret, step->type);
-	for (size_t i = 0; i < 5 && step->args[i].given; i++) {
+	for (size_t i = 0; i < STEP_ARGS && step->args[i].given; i++) {
 		const struct arg *arg = &step->args[i];
 
 		if (arg->text)
@@ -115,6 +117,17 @@ static inline void make_payload(const struct step *step, struct payload *ret)
 	}
 	if (step->type == EVENT_VARIABLES_CHANGED)
 		payload_changes(ret, FIELD_CHANGES, step->changes);
+	if (step->type == EVENT_BACKUP_CREATED) {
+		static const enum event_field numbers[] = { FIELD_CHUNKS, FIELD_NEW_CHUNKS,
+							    FIELD_STORED_BYTES, FIELD_LOG_SIZE };
+
+		for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+			payload_uint(ret, numbers[i], 1);
+		payload_str(ret, FIELD_SOURCE_STATE, "ok");
+		payload_text(ret, FIELD_MANIFEST, slice_of(commitment, HASH_BYTES));
+		payload_text(ret, FIELD_LOG_ROOT, slice_of(commitment, HASH_BYTES));
+		payload_bool(ret, FIELD_SEALED, false);
+	}
 	if (step->type == EVENT_ENVIRONMENT_KEYED) {
 		payload_text(ret, FIELD_PUBLIC_KEY, slice_of(commitment, PUBLIC_KEY_BYTES));
 		payload_readers(ret, FIELD_READERS, (struct readers){ &one_reader, 1 });
@@ -202,8 +215,9 @@ enum {
 	FIRST = 9,    /* variables.changed that sets and seals */
 	SECOND = 12,  /* one that unsets and copies */
 	WITHOUT = 13, /* one without effect */
-	GROUND = 13,
-	BROKEN = 14, /* the event under test */
+	STARTED = 14, /* a replacement that is unfinished */
+	GROUND = 14,
+	BROKEN = 15, /* the event under test */
 };
 
 static const struct step ground[] = {
@@ -221,6 +235,8 @@ static const struct step ground[] = {
 	     T(KIND, "sqlite"), T(PATH, "main.db")),
 	CHANGED("dev", UNSET("eu", "B"), COPY("eu", "D", FIRST, 1)),
 	CHANGED("dev", SET("none", "A", "lost")),
+	STEP(REPLACEMENT_STARTED, T(ENVIRONMENT, "dev"), T(PROFILE, "eu"), T(NAME, "main"),
+	     T(OPERATION, "restore"), T(KIND, "sqlite"), T(PATH, "main.db"), N(FORCED, 0)),
 };
 
 static inline enum status assert_entry_kept(void *context, const struct map_entry *entry,

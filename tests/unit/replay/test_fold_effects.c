@@ -208,6 +208,64 @@ static void test_long_values_come_back_whole(void **state)
 	}
 }
 
+/* Of database dev/eu/main. */
+static struct entry_replacement last_replacement(const struct fold *fold)
+{
+	struct slice value;
+
+	assert_true(find(fold, "replacement/dev/eu/main", &value));
+	return entry_replacement(value);
+}
+
+#define BACKUP_OF_MAIN                                                                 \
+	STEP(BACKUP_CREATED, T(ENVIRONMENT, "dev"), T(PROFILE, "eu"), T(NAME, "main"), \
+	     T(KIND, "sqlite"), T(PATH, "main.db"), T(TRIGGER, "manual"), N(BYTES, 4096))
+
+static void test_backups_and_replacements(void **state)
+{
+	enum { BACKUP = GROUND + 1, SAFETY };
+	static const uint8_t backup[] = "backup\0\0\0\0\0\0\0\0\x0f";
+	static const uint8_t check[] = "backup_check\0\0\0\0\0\0\0\0\x0f";
+	const struct step steps[] = {
+		BACKUP_OF_MAIN,
+		BACKUP_OF_MAIN,
+		STEP(BACKUP_VERIFIED, N(BACKUP, BACKUP), T(RESULT, "ok")),
+		STEP(REPLACEMENT_STAGED, T(ENVIRONMENT, "dev"), T(PROFILE, "eu"), T(NAME, "main"),
+		     N(REPLACEMENT, STARTED), N(SAFETY, SAFETY)),
+		STEP(REPLACEMENT_COMPLETED, T(ENVIRONMENT, "dev"), T(PROFILE, "eu"),
+		     T(NAME, "main"), N(REPLACEMENT, STARTED), N(SAFETY, SAFETY)),
+		STEP(REPLACEMENT_UNDONE, T(ENVIRONMENT, "dev"), T(PROFILE, "eu"), T(NAME, "main"),
+		     N(REPLACEMENT, STARTED)),
+		STEP(BACKUP_REMOVED, N(BACKUP, BACKUP)),
+		STEP(DATABASE_DETACHED, T(ENVIRONMENT, "dev"), T(PROFILE, "eu"), T(NAME, "main")),
+	};
+	AUTO(scene_release) struct scene scene = { .parts_left = 0 };
+	AUTO(fold_release) struct fold fold = FOLD_INIT;
+
+	(void)state;
+	log_fixture_init(&scene.log);
+	PLAY(&scene, ground);
+	PLAY(&scene, steps);
+	open_log(&scene);
+	fold_until(&scene, &fold, GROUND);
+	assert_int_equal(last_replacement(&fold).phase, REPLACEMENT_STARTED);
+	assert_int_equal(last_replacement(&fold).started, STARTED);
+	assert_int_equal(last_replacement(&fold).safety, 0);
+	fold_until(&scene, &fold, GROUND + 4);
+	assert_true(map_get(&fold.state, slice_of(backup, sizeof(backup) - 1), NULL));
+	assert_true(map_get(&fold.state, slice_of(check, sizeof(check) - 1), NULL));
+	assert_int_equal(last_replacement(&fold).phase, REPLACEMENT_STAGED);
+	assert_int_equal(last_replacement(&fold).safety, SAFETY);
+	fold_until(&scene, &fold, GROUND + 6);
+	assert_int_equal(last_replacement(&fold).phase, REPLACEMENT_UNDONE);
+	assert_int_equal(last_replacement(&fold).safety, 0);
+	fold_all(&scene, &fold);
+	assert_int_equal(fold.rejected_count, 1);
+	assert_false(map_get(&fold.state, slice_of(backup, sizeof(backup) - 1), NULL));
+	assert_false(map_get(&fold.state, slice_of(check, sizeof(check) - 1), NULL));
+	assert_false(has(&fold, "replacement/dev/eu/main"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_a_copy_holds_the_bytes_and_its_own_expand),
 		cmocka_unit_test(test_one_event_copies_from_many),
 		cmocka_unit_test(test_long_values_come_back_whole),
+		cmocka_unit_test(test_backups_and_replacements),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

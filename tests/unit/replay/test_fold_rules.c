@@ -18,6 +18,10 @@
 
 #include "base/banned.h"
 
+#define REPLACEMENT(phase, profile, started, ...)                                              \
+	STEP(REPLACEMENT_##phase, T(ENVIRONMENT, "dev"), T(PROFILE, profile), T(NAME, "main"), \
+	     N(REPLACEMENT, started), __VA_ARGS__)
+
 static const struct {
 	struct step step;
 	enum apply_rule rule;
@@ -64,6 +68,21 @@ static const struct {
 	{ STEP(STATE_ROLLED_BACK, T(SCOPE, "store"), N(TARGET_SEQ, 0)), RULE_TARGET_OLDER },
 	{ STEP(DATABASE_DETACHED, T(ENVIRONMENT, "dev"), T(PROFILE, "us"), T(NAME, "main")),
 	  RULE_DATABASE_EXISTS },
+	{ STEP(DATABASE_MOVED, T(ENVIRONMENT, "dev"), T(PROFILE, "us"), T(NAME, "main"),
+	       T(KIND, "sqlite"), T(PATH, "x")),
+	  RULE_DATABASE_EXISTS },
+	{ STEP(BACKUP_REMOVED, N(BACKUP, STARTED)), RULE_BACKUP_EXISTS },
+	{ STEP(BACKUP_VERIFIED, N(BACKUP, 0), T(RESULT, "ok")), RULE_BACKUP_EXISTS },
+	{ REPLACEMENT(STAGED, "eu", STARTED, N(SAFETY, STARTED)), RULE_BACKUP_EXISTS },
+	{ STEP(DATABASE_DETACHED, T(ENVIRONMENT, "dev"), T(PROFILE, "eu"), T(NAME, "main")),
+	  RULE_REPLACEMENT_IDLE },
+	{ STEP(REPLACEMENT_STARTED, T(ENVIRONMENT, "dev"), T(PROFILE, "eu"), T(NAME, "main"),
+	       T(OPERATION, "move"), T(KIND, "sqlite"), T(PATH, "x"), N(FORCED, 0)),
+	  RULE_REPLACEMENT_IDLE },
+	{ REPLACEMENT(STAGED, "eu", STARTED - 1, ), RULE_REPLACEMENT_UNFINISHED },
+	{ REPLACEMENT(COMPLETED, "us", STARTED, ), RULE_REPLACEMENT_UNFINISHED },
+	{ REPLACEMENT(UNDONE, "eu", BROKEN, ), RULE_REPLACEMENT_LAST },
+	{ REPLACEMENT(UNDONE, "us", STARTED, ), RULE_REPLACEMENT_LAST },
 };
 
 #define BROKEN_COUNT (sizeof(broken) / sizeof(broken[0]))
