@@ -13,6 +13,7 @@ extern const struct command commands_env[];
 extern const struct command commands_profile[];
 extern const struct command commands_catalogue[];
 extern const struct command commands_var[];
+extern const struct command commands_db[];
 extern const struct command commands_history[];
 extern const struct command commands_rollback[];
 extern const struct command commands_key[];

@@ -109,6 +109,7 @@ static const struct option_info table[OPTION_COUNT] = {
 	OWN(OPTION_RANGE, "range", 0, NULL, "print the first and last event and their times"),
 	OWN(OPTION_FORCE, "force", 0, NULL,
 		"also where an old value violates its present specification"),
+	OWN(OPTION_KIND, "kind", 0, "KIND", "sqlite, or file for anything else"),
 	OWN(OPTION_OUT, "out", 'o', "FILE", "write to FILE instead of standard output"),
 };
 /* clang-format on */

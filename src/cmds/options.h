@@ -74,6 +74,7 @@ enum option_id {
 	OPTION_RANGE,
 	OPTION_FORCE,
 	OPTION_OUT,
+	OPTION_KIND,
 	OPTION_COUNT,
 };
 

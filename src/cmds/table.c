@@ -9,7 +9,7 @@
 #include "base/banned.h"
 
 const struct command *const command_families[] = {
-	commands_init, commands_store,   commands_env,      commands_profile, commands_catalogue,
-	commands_var,  commands_history, commands_rollback, commands_key,     commands_help,
-	NULL,
+	commands_init,      commands_store, commands_env,  commands_profile,
+	commands_catalogue, commands_var,   commands_db,   commands_history,
+	commands_rollback,  commands_key,   commands_help, NULL,
 };

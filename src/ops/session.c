@@ -130,9 +130,8 @@ struct slice session_actor(struct session *session, const struct event *event)
 	return arena_copy(&session->arena, slice_str(hex));
 }
 
-/* "no such <what> 'x'", with the nearest of @names as a hint. */
-static enum status unknown(const char *what, struct slice name, const char *const *names,
-			   size_t count, struct error *err)
+enum status session_unknown(const char *group, struct slice name, const char *const *names,
+			    size_t count, struct error *err)
 {
 	AUTO(buf_release) struct buf wanted = BUF_INIT;
 	AUTO(buf_release) struct buf shown = BUF_INIT;
@@ -141,10 +140,10 @@ static enum status unknown(const char *what, struct slice name, const char *cons
 	buf_append_slice(&wanted, name);
 	text_append_printable(&shown, name);
 	nearest = text_nearest(buf_str(&wanted), names, count);
-	(void)error_set(err, STATUS_NOT_FOUND, "no such %s: '%s'", what, buf_str(&shown));
+	(void)error_set(err, STATUS_NOT_FOUND, "no such %s: '%s'", group, buf_str(&shown));
 	if (nearest)
 		return error_hint(err, STATUS_NOT_FOUND, "did you mean '%s'?", nearest);
-	return error_hint(err, STATUS_NOT_FOUND, "list them: provenv %s ls", what);
+	return error_hint(err, STATUS_NOT_FOUND, "list them: provenv %s ls", group);
 }
 
 enum status session_find_environment(struct session *session, struct slice name,
@@ -165,7 +164,7 @@ enum status session_find_environment(struct session *session, struct slice name,
 		return error_no_memory(err);
 	for (size_t i = 0; i < count; i++)
 		names[i] = (const char *)all[i].name.data;
-	return unknown("env", name, names, count, err);
+	return session_unknown("env", name, names, count, err);
 }
 
 enum status session_find_profile(struct session *session, struct slice environment,
@@ -186,7 +185,7 @@ enum status session_find_profile(struct session *session, struct slice environme
 		return error_no_memory(err);
 	for (size_t i = 0; i < count; i++)
 		names[i] = (const char *)all[i].name.data;
-	return unknown("profile", name, names, count, err);
+	return session_unknown("profile", name, names, count, err);
 }
 
 enum status session_choose(struct session *session, struct error *err)

@@ -120,6 +120,13 @@ enum status session_find_environment(struct session *session, struct slice name,
 enum status session_find_profile(struct session *session, struct slice environment,
 				 struct slice name, struct profile *ret, struct error *err);
 
+/*
+ * "no such GROUP: 'x'", and the nearest of @names as a hint; else the command that lists them,
+ * `provenv GROUP ls`. Always NOT_FOUND.
+ */
+enum status session_unknown(const char *group, struct slice name, const char *const *names,
+			    size_t count, struct error *err);
+
 /* The name of the key that signed the event, or its key id in hex when it is not enrolled. */
 struct slice session_actor(struct session *session, const struct event *event);
 
