@@ -88,6 +88,9 @@ enum status fs_list(const char *path,
 /* Free bytes on the file system of @path, or UINT64_MAX when unknown. */
 uint64_t fs_free_bytes(const char *path);
 
+/* Is the file system of @path mounted read-only? False when that cannot be told. */
+bool fs_is_read_only(const char *path);
+
 /* A name for the kind of file system of @path when it is unfit for the log ("nfs", "cifs", "9p",
  * "overlay"), or NULL when it is fit or @path cannot be examined. */
 const char *fs_unfit_kind(const char *path);

@@ -284,6 +284,13 @@ uint64_t fs_free_bytes(const char *path)
 	return bytes;
 }
 
+bool fs_is_read_only(const char *path)
+{
+	struct statvfs info;
+
+	return statvfs(path, &info) == 0 && info.f_flag & ST_RDONLY;
+}
+
 static const struct {
 	uint32_t magic;
 	const char *kind;

@@ -545,8 +545,11 @@ enum status store_lock(struct store *store, uint64_t wait_ms, struct error *err)
 	if (!store->may_write) {
 		(void)error_set(err, STATUS_IO, "the store at %s cannot be written to",
 				store_path(store));
-		return error_hint(err, STATUS_IO,
-				  "it is open for reading only: look at who owns it and its log/");
+		return error_hint(err, STATUS_IO, "%s",
+				  fs_is_read_only(store_path(store))
+					  ? "its file system is mounted read-only"
+					  : "it is open for reading only: look at who owns it and "
+					    "its log/");
 	}
 	return store_lock_dir(store_path(store), wait_ms, &store->lock_fd, err);
 }

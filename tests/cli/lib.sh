@@ -42,6 +42,9 @@ finish() {
 	[[ $checks -gt 0 ]]
 }
 trap finish EXIT
+# Stopped is not passed.
+trap 'exit 143' TERM
+trap 'exit 130' INT
 
 fail() {
 	failures=$((failures + 1))

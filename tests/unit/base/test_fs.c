@@ -516,6 +516,8 @@ static void file_systems_are_examined(void **state)
 	assert_true(fs_free_bytes(*state) > 0);
 	assert_true(fs_free_bytes(*state) < UINT64_MAX);
 	assert_true(fs_free_bytes("/none/such") == UINT64_MAX);
+	assert_false(fs_is_read_only(*state));
+	assert_false(fs_is_read_only("/none/such"));
 	assert_null(fs_unfit_kind("/none/such"));
 	assert_null(fs_unfit_kind("/proc"));
 	if (kind)
