@@ -108,6 +108,13 @@ static bool needs_escape(uint8_t byte)
 	return byte < 0x20 || byte == '"' || byte == '\\';
 }
 
+/* Nothing at all may lie nowhere, and to nowhere nothing can be added. */
+static void append_plain(struct buf *out, struct slice text, size_t from, size_t to)
+{
+	if (to > from)
+		buf_append(out, text.data + from, to - from);
+}
+
 static void append_quoted(struct buf *out, struct slice text)
 {
 	size_t plain = 0; /* start of the run not yet written */
@@ -122,14 +129,14 @@ static void append_quoted(struct buf *out, struct slice text)
 			at += len;
 			continue;
 		}
-		buf_append(out, text.data + plain, at - plain);
+		append_plain(out, text, plain, at);
 		if (len > 0)
 			append_escaped(out, byte);
 		else
 			buf_append_str(out, "\xef\xbf\xbd"); /* U+FFFD */
 		plain = ++at;
 	}
-	buf_append(out, text.data + plain, at - plain);
+	append_plain(out, text, plain, at);
 	buf_append_byte(out, '"');
 }
 

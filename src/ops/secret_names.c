@@ -69,7 +69,7 @@ bool key_looks_secret(struct slice key)
 
 		if (letter && !hump)
 			continue;
-		if (is_secret_word((const char *)key.data + start, i - start))
+		if (i > start && is_secret_word((const char *)key.data + start, i - start))
 			return true;
 		start = hump ? i : i + 1;
 	}

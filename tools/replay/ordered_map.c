@@ -31,10 +31,11 @@ static int compare(const void *left, const void *right)
 static struct map_entry *entry_new(struct slice path, struct slice value)
 {
 	struct map_entry *entry = malloc(sizeof(*entry) + path.len + value.len);
-	uint8_t *bytes = (uint8_t *)(entry + 1);
+	uint8_t *bytes;
 
 	if (!entry)
 		return NULL;
+	bytes = (uint8_t *)(entry + 1);
 	if (path.len)
 		memcpy(bytes, path.data, path.len);
 	if (value.len)
