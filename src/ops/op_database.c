@@ -6,6 +6,7 @@
  */
 #include "ops/op_database.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,12 +34,14 @@
 static enum status base_folder(const struct session *session, struct buf *ret, struct error *err)
 {
 	AUTO_FREE char *real = realpath(store_path(session->store), NULL);
-	char *slash = real ? strrchr(real, '/') : NULL;
+	const char *slash;
 
-	if (!slash)
+	if (!real)
 		return errno == ENOMEM ? error_no_memory(err)
 				       : error_errno(err, STATUS_IO, errno, "cannot find %s",
 						     store_path(session->store));
+	slash = strrchr(real, '/');
+	assert(slash);
 	buf_clear(ret);
 	buf_append(ret, real, slash == real ? 1 : (size_t)(slash - real));
 	return buf_status(ret, err);
@@ -130,7 +133,7 @@ static enum status not_attached(struct session *session, struct slice name, stru
 
 	if (status)
 		return status;
-	names = arena_array(&session->arena, count, sizeof(*names));
+	names = (const char **)arena_array(&session->arena, count, sizeof(*names));
 	if (!names)
 		return error_no_memory(err);
 	for (size_t i = 0; i < count; i++)
