@@ -272,10 +272,31 @@ static bool pending(const struct disk *disk, size_t cut, size_t call)
 	return disk_call_changes(&disk->calls[call]) && disk->calls[call].durable_at > cut;
 }
 
+size_t disk_open_calls(const struct disk *disk, size_t cut)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i <= cut && i < disk->call_count; i++)
+		count += pending(disk, cut, i);
+	return count;
+}
+
+/* The @nth number that a mixture draws for a call (splitmix64: Steele, Lea, Flood, 2014). */
+static uint64_t drawn(const struct disk_state *state, size_t call, unsigned nth)
+{
+	uint64_t bits = state->mixture + (2 * call + nth + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+	bits = (bits ^ (bits >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	bits = (bits ^ (bits >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return bits ^ (bits >> 31);
+}
+
 static bool present(const struct disk *disk, const struct disk_state *state, size_t call)
 {
 	if (!pending(disk, state->cut, call))
 		return disk_call_changes(&disk->calls[call]);
+	if (state->mixture)
+		return drawn(state, call, 0) % 2;
 	if (call == state->call)
 		return !state->rest || state->torn_at;
 	return state->rest;
@@ -415,6 +436,8 @@ void disk_each_state(const struct disk *disk, size_t tear_bytes,
 	free(walk.seen.marks);
 }
 
+enum { TORN_ONE_IN = 8 };
+
 /* --- one state -------------------------------------------------------------------------------- */
 
 /* What is in force of all nodes while a state is made. */
@@ -458,11 +481,28 @@ static struct slice part_of(const struct disk_call *call, const struct disk_stat
 	return slice_of(call->data.data + state->torn_at, call->data.len - state->torn_at);
 }
 
+/* What of the write at @at is there: all of it, unless @state is about it, or tears it. */
+static struct disk_state tear_of(const struct disk *disk, const struct disk_state *state, size_t at)
+{
+	struct disk_state tear = { .call = SIZE_MAX };
+	size_t sectors = disk->calls[at].data.len / SECTOR_BYTES;
+	uint64_t bits;
+
+	if (!state->mixture)
+		return at == state->call ? *state : tear;
+	bits = drawn(state, at, 1);
+	if (!pending(disk, state->cut, at) || sectors < 2 || bits % TORN_ONE_IN)
+		return tear;
+	tear.torn_at = (1 + (bits >> 8) % (sectors - 1)) * SECTOR_BYTES;
+	tear.torn_end = bits >> 7 & 1;
+	return tear;
+}
+
 static void apply(const struct disk *disk, const struct disk_state *state, size_t at,
 		  struct image *image)
 {
-	static const struct disk_state whole = { .call = SIZE_MAX };
 	const struct disk_call *call = &disk->calls[at];
+	struct disk_state tear;
 	uint64_t offset;
 	struct slice part;
 
@@ -472,7 +512,8 @@ static void apply(const struct disk *disk, const struct disk_state *state, size_
 		put_entry(&image->entries[call->dir], call->name, call->node);
 		break;
 	case RECORD_WRITE:
-		part = part_of(call, at == state->call ? state : &whole, &offset);
+		tear = tear_of(disk, state, at);
+		part = part_of(call, &tear, &offset);
 		write_part(&image->contents[call->node], offset, part);
 		break;
 	case RECORD_TRUNCATE:
@@ -565,6 +606,9 @@ char *disk_state_text(const struct disk *disk, const struct disk_state *state)
 	const struct disk_call *call =
 		state->call < disk->call_count ? &disk->calls[state->call] : NULL;
 
+	if (state->mixture)
+		return rig_text("cut at call %zu of %zu, mixture %llu of what was not synced",
+				state->cut, disk->call_count, (unsigned long long)state->mixture);
 	if (!call)
 		return rig_text("cut at call %zu of %zu, %s of what was not synced", state->cut,
 				disk->call_count, state->rest ? "all" : "nothing");

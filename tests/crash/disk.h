@@ -57,6 +57,11 @@ struct disk_state {
 	 */
 	size_t torn_at;
 	bool torn_end;
+	/*
+	 * Not 0: a mixture drawn by this number instead. Of what was not durable each call is there
+	 * or not, and of the writes that are there one in eight is torn at a sector.
+	 */
+	uint64_t mixture;
 };
 
 /* Read the directory @root as it is before the trace begins: all of it counts as durable. */
@@ -77,6 +82,9 @@ size_t disk_said(const struct disk *disk, size_t cut);
  */
 void disk_each_state(const struct disk *disk, size_t tear_bytes,
 		     bool (*each)(void *context, const struct disk_state *state), void *context);
+
+/* How many calls, the one at @cut included, a crash there may have undone. */
+size_t disk_open_calls(const struct disk *disk, size_t cut);
 
 /*
  * Make the directory @path, which must not exist, as the crash left it.

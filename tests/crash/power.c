@@ -5,8 +5,10 @@
  *
  * usage: crash_power STATES [SCENARIO]
  *
- * STATES are drawn by the seed from all there are, in equal parts of each scenario. Besides, each
- * write of LMDB's meta page is torn at every byte, with and without head and checkpoint.
+ * STATES are drawn by the seed from all in which one call is not like the rest, in equal parts of
+ * each scenario. Where more are wanted than there are, the others are mixtures: of what was not
+ * synced each call is there or not. Besides, each write of LMDB's meta page is torn at every byte,
+ * with and without head and checkpoint.
  */
 #include <jansson.h>
 #include <stdint.h>
@@ -364,6 +366,27 @@ static bool draw_state(void *context, const struct disk_state *state)
 	return true;
 }
 
+/* Below this many calls the mixtures are the states tried anyway. */
+enum { MIXTURE_CALLS_MIN = 3 };
+
+static void try_mixtures(struct power *power, uint64_t count)
+{
+	size_t cuts = power->disk.call_count + 1, fit = 0;
+
+	for (size_t cut = 0; cut < cuts; cut++)
+		fit += disk_open_calls(&power->disk, cut) >= MIXTURE_CALLS_MIN;
+	for (uint64_t i = 0; fit > 0 && i < count;) {
+		struct disk_state state = { .cut = rig_random(power->rig, cuts),
+					    .call = SIZE_MAX,
+					    .mixture = rig_random(power->rig, UINT64_MAX) + 1 };
+
+		if (disk_open_calls(&power->disk, state.cut) < MIXTURE_CALLS_MIN)
+			continue;
+		check_state(power, &state);
+		i++;
+	}
+}
+
 /* Every tear of every write of a meta page, at any byte: 242 states for each with the whole ones.
  */
 static void tear_meta(struct power *power)
@@ -427,6 +450,8 @@ static void try_scenario(struct rig *rig, const struct scenario *scenario, uint6
 	check_record(&power);
 	disk_each_state(&power.disk, SECTOR_BYTES, count_state, &power);
 	disk_each_state(&power.disk, SECTOR_BYTES, draw_state, &power);
+	if (wanted > power.all)
+		try_mixtures(&power, wanted - power.all);
 	(void)printf("  %-16s %5zu calls, %8llu states, %6llu tried, %6llu went back\n",
 		     scenario->name, power.disk.call_count, (unsigned long long)power.all,
 		     (unsigned long long)power.visited, (unsigned long long)power.recovered);
