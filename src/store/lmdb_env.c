@@ -372,7 +372,7 @@ enum status lmdb_env_open(const char *dir, struct evlog_lmdb_options options, st
 	enum status status;
 
 	(void)pthread_once(&fork_watched, watch_forks);
-	if (fork_watch_code)
+	if (fork_watch_code || !*dir) /* base/fs.h has why an empty path is */
 		return error_no_memory(err);
 	status = env_new(dir, &env, err);
 	if (status)

@@ -283,7 +283,8 @@ static const char *const sweeps[] = {
 	"set-secret:fsync:EIO:1", /* a failed sync is passed over: not seen, but easily made */
 	"set:fdatasync:EIO:1",
 	"init:fsync:EIO:1",
-	"rollback:calloc:ENOMEM:1", /* an event loses one */
+	"rollback:calloc:ENOMEM:1",            /* an event loses one */
+	"replay-rebuild:malloc:ENOMEM:1:json", /* a copy without keys, JSON without its schema */
 };
 
 enum { SWEEP_ONWARD_MAX = 40 };

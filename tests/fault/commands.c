@@ -62,7 +62,7 @@ const struct command commands[] = {
 	  { "rebuild" },
 	  READS_STATE | PLACES_FILE | BIT(FDATASYNC) | BIT(UNLINK) },
 	{ "rebuild-compare", SAYS, { "rebuild", "--compare" }, READS_STATE },
-	{ "doctor", SAYS, { "doctor" }, READS_STATE },
+	{ "doctor", SAYS | JUDGES, { "doctor" }, READS_STATE },
 	{ "checkpoint", SAYS, { "checkpoint" }, READS_LOG | BIT(READ) },
 	{ "key-gen", KEEPS, { "key", "gen", "spare" }, PRINTS | PLACES_FILE | BIT(PWRITE) },
 	{ "replay-verify", SAYS | REPLAYS, { "verify", "store" }, READS_LOG | BIT(READ) },

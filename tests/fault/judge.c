@@ -30,6 +30,7 @@
 #include "base/banned.h"
 
 enum {
+	CODE_NEGATIVE = 1,
 	CODE_CONFLICT = 6,
 	CODE_NO_STORE = 10,
 	CODE_LOCKED = 11,
@@ -215,17 +216,6 @@ static bool must_fail(const struct trial *trial)
 	       trial->fault != EINTR && (trial->command->flags & KEEPS);
 }
 
-static bool code_fits(const struct trial *trial, int code)
-{
-	if (code == 0)
-		return !must_fail(trial);
-	if (code == CODE_IO)
-		return true;
-	if (code == CODE_LOCKED)
-		return trial->call == CALL_FCNTL;
-	return code == CODE_WRONG_KEY && trial->fault == EACCES;
-}
-
 static bool holds(const struct buf *text, const char *part)
 {
 	return text->len > 0 && memmem(text->data, text->len, part, strlen(part)) != NULL;
@@ -291,6 +281,21 @@ static bool names_fault(const struct trial *trial, const struct buf *text)
 	return reason && holds(text, reason);
 }
 
+static bool code_fits(const struct trial *trial, const struct outcome *outcome)
+{
+	int code = outcome->code;
+
+	if (code == CODE_NEGATIVE)
+		return trial->command->flags & JUDGES && names_fault(trial, &outcome->out);
+	if (code == 0)
+		return !must_fail(trial);
+	if (code == CODE_IO)
+		return true;
+	if (code == CODE_LOCKED)
+		return trial->call == CALL_FCNTL;
+	return code == CODE_WRONG_KEY && trial->fault == EACCES;
+}
+
 static void judge_outcome(struct world *world, const struct control *control,
 			  const struct trial *trial, const struct outcome *outcome)
 {
@@ -298,7 +303,7 @@ static void judge_outcome(struct world *world, const struct control *control,
 	const char *out = buf_str(&outcome->out);
 	bool stderr_failed = trial->call == CALL_WRITE && world->calls->fired_fd == STDERR_FILENO;
 
-	rig_check(world->rig, code_fits(trial, outcome->code), world->work,
+	rig_check(world->rig, code_fits(trial, outcome), world->work,
 		  "%s: exit %d does not fit: \"%s\" \"%s\"", trial->label, outcome->code, out, err);
 	if (outcome->code != 0 && !stderr_failed)
 		rig_check(world->rig,

@@ -30,6 +30,7 @@ enum {
 	STDIN = 32,    /* it reads the file "secret" from its standard input */
 	KEEPS = 128,   /* what it syncs is to be there afterwards */
 	SALVAGES = 64, /* it goes without a key of the vault that cannot be read, and says so */
+	JUDGES = 256,  /* what it cannot look at may be a finding: exit 1 */
 };
 
 struct command {

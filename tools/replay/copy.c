@@ -107,6 +107,9 @@ static enum status copy_vault(struct copying *copying, const struct event *event
 		return STATUS_OK;
 	fs_join(&from, buf_str(&copying->source->store), "vault");
 	fs_join(&to, buf_str(&copying->dir), "vault");
+	status = buf_status(&from, err);
+	if (!status)
+		status = buf_status(&to, err);
 	for (size_t i = 0; i < changes->count && !status; i++) {
 		struct seal_place place = { .part = event->part, .index = (uint32_t)i };
 		struct vault_entry entry;

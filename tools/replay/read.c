@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -26,12 +27,12 @@
 
 void replay_json_begin(struct request *request, struct json *json, const char *word)
 {
-	AUTO(buf_release) struct buf schema = BUF_INIT;
+	char schema[64]; /* our own words are short, and need no memory */
 
-	buf_printf(&schema, "provenv-replay/%s/v1", word);
+	(void)snprintf(schema, sizeof(schema), "provenv-replay/%s/v1", word);
 	jsonw_init(json, &request->out);
 	jsonw_object(json);
-	jsonw_pair_string(json, "schema", buf_str(&schema));
+	jsonw_pair_string(json, "schema", schema);
 }
 
 void replay_json_finish(struct request *request, struct json *json)

@@ -113,6 +113,8 @@ static void test_no_log(void **state)
 	char path[SCRATCH_PATH_MAX];
 	struct evlog *log;
 
+	/* What a path comes to be that there was no memory for. */
+	assert_int_equal(evlog_lmdb_open("", plain, &log, NULL), STATUS_NO_MEMORY);
 	assert_int_equal(evlog_lmdb_open(*state, plain, &log, NULL), STATUS_NO_STORE);
 	(void)scratch_path(state, "missing", path);
 	assert_int_equal(evlog_lmdb_open(path, plain, &log, NULL), STATUS_NO_STORE);
